@@ -1,0 +1,36 @@
+# `make` lists the targets; `make demo` and `make test` need nothing but a bare Debian 12 with git and make.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test check checks format clean
+
+build_dir := build/release
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*##  */\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup:  ## install and fetch what the build needs (once)
+	@scripts/setup
+
+build: setup  ## build the program: build/release/tranche
+	@if [ ! -e $(build_dir)/build.ninja ] || [ .toolset/stamp -nt $(build_dir)/build.ninja ] || \
+	    [ CMakePresets.json -nt $(build_dir)/build.ninja ]; then cmake --preset release; fi
+	@cmake --build --preset release
+
+demo: build  ## run the main job on real data
+	@examples/flights/run
+
+test: build  ## build, check and run every test
+	@$(MAKE) --no-print-directory checks
+	@ctest --preset release
+
+check: build  ## the fast tests: units and jobs, under three minutes
+	@ctest --preset release -L '^(unit|job)$$'
+
+checks: setup  ## formatting, layers and lengths of the source
+	@scripts/check_format
+	@scripts/check_layers
+
+format: setup  ## rewrite the source as clang-format wants it
+	@scripts/check_format --fix
+
+clean:  ## remove what was built; what was fetched stays
+	@rm -rf build

@@ -1,0 +1,50 @@
+// Cuts the gaps of a stage into batches by a store's policy: rows, bytes, and the borders of groups.
+//
+//   Cutter cutter(spool, gaps, policy);
+//   while (true) {
+//     TRANCHE_ASSIGN(std::optional<Batch> batch, cutter.Next());
+//     if (!batch) break;
+//     ...
+//   }
+//
+// One thread at a time. At most one batch and one piece of a segment are in memory.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "tranche/base/result.h"
+#include "tranche/batch/batch.h"
+#include "tranche/batch/segment.h"
+
+namespace tranche {
+
+// Columns with these names are ours: they ride with the rows inside a stage and are taken out before a store.
+inline constexpr std::string_view kHiddenPrefix = "__tranche_";
+inline constexpr std::string_view kRejectColumn = "__tranche_reject";  // text: JSON of a mark, or NULL
+inline constexpr std::string_view kRowsColumn = "__tranche_rows";  // bigint: input rows folded into this one
+inline constexpr std::string_view kGroupColumn =
+    "__tranche_group";  // bigint: changes where a new group begins
+
+std::shared_ptr<arrow::Schema> VisibleSchema(const arrow::Schema& schema);
+std::shared_ptr<arrow::RecordBatch> VisibleColumns(const arrow::RecordBatch& rows);
+
+// Bytes of the Arrow values that rows [from, from + count) hold (offsets and validity included).
+int64_t RowBytes(const arrow::RecordBatch& rows, int64_t from, int64_t count);
+
+class Cutter {
+ public:
+  Cutter(const Spool& spool, std::vector<Span> gaps, BatchPolicy policy);
+  ~Cutter();
+  // The next batch in order of row numbers, or nothing at the end. Never crosses a gap's border or a group's.
+  // A row that is larger than policy.bytes alone makes a batch of its own.
+  Result<std::optional<Batch>> Next();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tranche

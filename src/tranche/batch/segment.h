@@ -1,0 +1,79 @@
+// Spool segments: sealed files of rows.
+//
+// format: an Arrow IPC file (https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format) with
+// lz4-framed buffers; its name is <number>.arrow with six digits; its XXH3-128 over the whole file, its size
+// and its row count stand in state.db (docs/format/spool.md). Dictionary-encoded columns (ENUMs) are written
+// as their plain values.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <arrow/type_fwd.h>
+
+#include "tranche/base/result.h"
+#include "tranche/batch/span.h"
+
+namespace tranche {
+
+struct SegmentInfo {
+  int number = 0;        // from 0
+  Span span;             // its rows' numbers in the stage
+  int64_t bytes = 0;     // size of the file
+  std::string checksum;  // HashFile
+};
+
+std::string SegmentPath(const std::string& folder, int number);
+
+// Writes one segment aside; Seal makes it durable under its name. Not sealed = removed by the destructor.
+class SegmentWriter {
+ public:
+  static Result<std::unique_ptr<SegmentWriter>> Make(std::string folder, int number, int64_t first_row,
+                                                     std::shared_ptr<arrow::Schema> schema);
+  virtual ~SegmentWriter() = default;
+  // Columns are taken by position; their types must be those of the schema.
+  virtual Status Write(const arrow::RecordBatch& rows) = 0;
+  virtual int64_t bytes_written() const = 0;
+  virtual Result<SegmentInfo> Seal() = 0;  // fsync, rename, fsync of the folder
+};
+
+// The schema in which segments of `schema` are written and read: without dictionaries, at any depth.
+std::shared_ptr<arrow::Schema> PlainSchema(const arrow::Schema& schema);
+
+// A sealed stage: its segments in order, read by row number. Thread-safe (readers are independent).
+class Spool {
+ public:
+  // `schema` may be the one that the segments were made with, or its PlainSchema.
+  Spool(std::string folder, const std::shared_ptr<arrow::Schema>& schema, std::vector<SegmentInfo> segments);
+
+  // Checks that the segments tile the rows, and that each is there with its size and checksum; damage is an
+  // error that names the file.
+  Status Verify() const;
+
+  // Rows of `span` piece by piece in order (pieces as they were written, cut at the span's ends).
+  class Reader {
+   public:
+    virtual ~Reader() = default;
+    // null at the end
+    virtual Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
+  };
+  Result<std::unique_ptr<Reader>> Read(Span span) const;
+
+  int64_t rows() const { return segments_.empty() ? 0 : segments_.back().span.to; }
+  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }  // plain
+  const std::vector<SegmentInfo>& segments() const { return segments_; }
+  const std::string& folder() const { return folder_; }
+
+ private:
+  std::string folder_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::vector<SegmentInfo> segments_;
+};
+
+// Schema to and from bytes, for state.db: an Arrow IPC schema message.
+Result<std::string> SerializeSchema(const arrow::Schema& schema);
+Result<std::shared_ptr<arrow::Schema>> ParseSchema(std::string_view bytes);
+
+}  // namespace tranche

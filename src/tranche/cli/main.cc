@@ -1,0 +1,46 @@
+#include <exception>
+
+#include "tranche/base/failpoint.h"
+#include "tranche/cli/command_line.h"
+
+namespace {
+
+using tranche::Code;
+using tranche::Error;
+using tranche::ExitCode;
+using tranche::Session;
+using tranche::Status;
+
+int Run(int argc, char** argv) {
+  const tranche::CommandLine line = tranche::ParseCommandLine(argc, argv);
+  if (line.exit) return *line.exit;
+  auto refuse = [](const Error& error) {
+    fmt::print(stderr, "{}\n", error.ToString());
+    return ExitCode(error.code);
+  };
+  if (Status armed = tranche::ArmFailpoints(); !armed) return refuse(armed.error());
+  auto made = Session::Make(line.flags);
+  if (!made) return refuse(made.error());
+  Session& session = **made;
+  const Status done = line.action(session);
+  if (done) return 0;
+  const Error& error = done.error();
+  if (session.log().json()) {
+    session.log().Error(error.ToString(), {{"exit", int64_t{ExitCode(error.code)}}});
+  } else {
+    fmt::print(stderr, "{}\n", session.log().Redacted(error.ToString()));
+  }
+  return ExitCode(error.code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "internal error: {}\nplease report it with the job file and the command line\n",
+               error.what());
+    return ExitCode(Code::kInternal);
+  }
+}

@@ -1,0 +1,168 @@
+#include "tranche/cli/session.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "tranche/base/file.h"
+#include "tranche/cli/builtin.h"
+#include "tranche/cli/machine.h"
+#include "tranche/duckdb/duckdb_engine.h"
+#include "tranche/run/runner.h"
+
+namespace tranche {
+namespace {
+
+// Of what `memory:` promises, what DuckDB's own limit leaves for queues, batches and what it does not count.
+int64_t EngineMemory(int64_t memory) {
+  return std::max<int64_t>(memory - std::max<int64_t>(memory / 4, 64 << 20), 64 << 20);
+}
+
+Error Joined(const std::vector<Error>& errors) {
+  Error joined{.code = Code::kJob};
+  for (const Error& error : errors) {
+    if (&error != &errors.front()) joined.message += "\n";
+    joined.message += error.ToString();
+  }
+  return joined;
+}
+
+std::optional<std::string> FromSystem(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+}  // namespace
+
+Session::Session(const Flags& flags)
+    : flags_(flags),
+      registry_(BuiltinRegistry()),
+      log_(stderr, SystemClock(),
+           {.json = flags.json,
+            .verbosity = flags.quiet ? Verbosity::kQuiet
+                                     : (flags.verbose ? Verbosity::kVerbose : Verbosity::kNormal)}) {}
+
+Result<std::unique_ptr<Session>> Session::Make(const Flags& flags) {
+  std::unique_ptr<Session> session(new Session(flags));
+  if (flags.engine != "duckdb") {
+    return Fail(Code::kJob, "--engine {} is not in this version", flags.engine)
+        .Hint("leave it out: the engine is duckdb");
+  }
+  for (const std::string& pair : flags.set) {
+    const size_t equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Fail(Code::kJob, "--set wants name=value, not '{}'", pair);
+    }
+    session->set_[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  session->memory_ = MachineMemory() / 2;
+  session->threads_ = MachineThreads();
+  if (!flags.memory.empty()) {
+    auto memory = ParseSize(flags.memory);
+    if (!memory) return std::move(memory).error().In("--memory");
+    session->memory_ = *memory;
+  }
+  if (flags.threads > 0) session->threads_ = flags.threads;
+  TRANCHE_TRY(session->ReadEnvironmentFile());
+  return session;
+}
+
+// Lines of NAME=VALUE; empty ones and those that begin with # are passed over; quotes around a value are
+// taken off.
+Status Session::ReadEnvironmentFile() {
+  if (flags_.env_file.empty()) return {};
+  const auto read = ReadFile(flags_.env_file);
+  if (!read) return Fail(Code::kJob, "--env-file: {}", read.error().message);
+  const std::string& text = *read;
+  int number = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    ++number;
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (line.starts_with("export ")) line.erase(0, 7);
+    if (line.empty() || line.front() == '#') continue;
+    const size_t equals = line.find('=');
+    if (equals == std::string::npos) {
+      return Fail(Code::kJob, "a line of an environment file is NAME=VALUE").At({flags_.env_file, number, 1});
+    }
+    std::string value = line.substr(equals + 1);
+    const bool quoted =
+        value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front();
+    environment_[line.substr(0, equals)] = quoted ? value.substr(1, value.size() - 2) : value;
+  }
+  return {};
+}
+
+Result<Engine*> Session::engine() {
+  if (engine_ == nullptr) {
+    const std::string spill = SpillFolder(std::filesystem::temp_directory_path().string() + "/tranche");
+    TRANCHE_ASSIGN(
+        engine_,
+        MakeDuckDb({.memory_limit = EngineMemory(memory_), .threads = threads_, .spill_folder = spill}));
+  }
+  return engine_.get();
+}
+
+Result<Job> Session::Load(const std::string& path, const std::map<std::string, std::string>& set,
+                          const std::string& run_id, bool offline) {
+  TRANCHE_ASSIGN(Engine * parser, engine());
+  auto lookup = [this](const std::string& name) -> std::optional<std::string> {
+    const auto found = environment_.find(name);
+    return found == environment_.end() ? FromSystem(name) : std::optional(found->second);
+  };
+  auto secret = [this, lookup](const std::string& name) {
+    auto value = lookup(name);
+    if (value) log_.Redact(*value);
+    return value;
+  };
+  Loaded loaded = LoadJob(path, {.registry = &registry_,
+                                 .engine = parser,
+                                 .clock = &SystemClock(),
+                                 .set = set,
+                                 .environment = lookup,
+                                 .secret = secret,
+                                 .run_id = run_id,
+                                 .offline = offline});
+  if (!loaded.errors.empty()) return Joined(loaded.errors);
+  warnings_ = std::move(loaded.warnings);
+  return std::move(loaded.job);
+}
+
+void Session::SayWarnings() {
+  for (const Error& warning : warnings_) log_.Warn(warning.ToString());
+}
+
+Status Session::Apply(const Job& job) {
+  TRANCHE_ASSIGN(Engine * target, engine());
+  const RunSettings& settings = job.run;
+  if (settings.memory && flags_.memory.empty()) memory_ = *settings.memory;
+  if (settings.threads && flags_.threads == 0) threads_ = *settings.threads;
+  constexpr int64_t kLeast = 128 << 20;
+  if (memory_ < kLeast)
+    return Fail(Code::kJob, "memory of {} is too little", FormatBytes(memory_)).Hint("at least 128MiB");
+  for (const std::string& setting :
+       {fmt::format("memory_limit = '{}B'", EngineMemory(memory_)), fmt::format("threads = {}", threads_),
+        fmt::format("temp_directory = {}", QuoteText(SpillFolder(FolderOf(job))))}) {
+    if (auto set = target->Execute("SET " + setting); !set) return std::move(set).error();
+  }
+  return {};
+}
+
+std::string Session::FolderOf(const Job& job) const { return StateFolder(job, flags_.state); }
+
+Result<std::unique_ptr<State>> Session::OpenState(const Job& job) {
+  return State::OpenReadOnly(FolderOf(job));
+}
+
+Result<RunRecord> FindRun(State& state, std::optional<int64_t> number) {
+  TRANCHE_ASSIGN(auto runs, state.Runs());
+  if (runs.empty()) return Fail(Code::kJob, "the job has not run yet");
+  if (!number) return runs.back();
+  for (RunRecord& run : runs) {
+    if (run.number == *number) return std::move(run);
+  }
+  return Fail(Code::kJob, "there is no run {}; the newest is {}", *number, runs.back().number);
+}
+
+}  // namespace tranche

@@ -1,0 +1,91 @@
+#include <filesystem>
+#include <memory>
+
+#include "tranche/base/file.h"
+#include "tranche/cli/commands.h"
+#include "tranche/cli/table.h"
+#include "tranche/run/balance.h"
+
+namespace tranche {
+namespace {
+
+// "held" where a process has the lock now.
+bool IsRunning(const std::string& folder) {
+  const std::string path = folder + "/lock";
+  if (!Exists(path)) return false;
+  return !FileLock::Probe(path);
+}
+
+std::string StateName(const RunRecord& run, bool running) {
+  switch (run.state) {
+    case RunState::kFinished:
+      return "finished";
+    case RunState::kAbandoned:
+      return "given up";
+    case RunState::kOpen:
+      return running ? "running" : "unfinished";
+  }
+  return "";
+}
+
+Status ShowRuns(const std::string& title, const std::string& folder) {
+  TRANCHE_ASSIGN(auto state, State::OpenReadOnly(folder));
+  TRANCHE_ASSIGN(const auto runs, state->Runs());
+  const bool running = IsRunning(folder);
+  std::vector<TextRow> rows;
+  for (const RunRecord& run : runs) {
+    const auto report = ParseSummary(run.summary);
+    rows.push_back({fmt::format("{}", run.number), FormatTime(run.started).substr(0, 19),
+                    StateName(run, running && &run == &runs.back()),
+                    run.parameters == "{}" ? "" : run.parameters,
+                    report ? BalanceLine(*report) : run.outcome});
+  }
+  fmt::print("{}\n{}", title, FormatTable({"run", "started", "state", "parameters", "rows"}, rows, 120));
+  return {};
+}
+
+Status ShowRun(State& state, const std::string& folder, int64_t number) {
+  TRANCHE_ASSIGN(const RunRecord run, FindRun(state, number));
+  fmt::print("run {}: {}\nstarted   {}\n", run.number, StateName(run, IsRunning(folder)),
+             FormatTime(run.started));
+  if (run.finished > 0) fmt::print("finished  {}\n", FormatTime(run.finished));
+  if (!run.outcome.empty()) fmt::print("outcome   {}\n", run.outcome);
+  if (const auto report = ParseSummary(run.summary); report) fmt::print("{}\n", BalanceLine(*report));
+  TRANCHE_ASSIGN(const auto stages, state.Stages(run.id));
+  for (const StageRecord& stage : stages) {
+    fmt::print("stage {}: {}\n", stage.name,
+               stage.sealed ? FormatCount(stage.rows) + " rows" : "not complete");
+  }
+  TRANCHE_ASSIGN(const auto rejects, state.RejectCounts(run.id));
+  for (const auto& [origin, count] : rejects) fmt::print("rejected  {}: {}\n", origin, FormatCount(count));
+  return {};
+}
+
+// Without a job: every state folder below this one.
+Status ShowAll(const std::string& root) {
+  const std::string folder = root.empty() ? ".tranche" : root;
+  int shown = 0;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ignored)) {
+    if (entry.path().filename() != "state.db") continue;
+    const std::string job = std::filesystem::relative(entry.path().parent_path(), folder).string();
+    TRANCHE_TRY(ShowRuns("job " + job, entry.path().parent_path().string()));
+    ++shown;
+  }
+  if (shown == 0)
+    return Fail(Code::kJob, "nothing has run here: there is no state in '{}'", folder)
+        .Hint("name a job file");
+  return {};
+}
+
+}  // namespace
+
+Status StatusCommand(Session& session, const StatusFlags& flags) {
+  if (flags.path.empty()) return ShowAll(session.flags().state);
+  TRANCHE_ASSIGN(const Job job, session.Load(flags.path, session.set(), NewId(), /*offline=*/true));
+  if (flags.run == 0) return ShowRuns("job " + job.name, session.FolderOf(job));
+  TRANCHE_ASSIGN(auto state, session.OpenState(job));
+  return ShowRun(*state, session.FolderOf(job), flags.run);
+}
+
+}  // namespace tranche

@@ -1,0 +1,82 @@
+// Source: replayable input. One for each input of a job.
+//
+// Life: Make (by its spec) → Plan, once a run; its answer is stored in the run's record → Open with these
+// splits, in this process or a later one → Scan, into the query of a stage → the query runs → Tally. One
+// thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tranche/base/file.h"
+#include "tranche/base/result.h"
+#include "tranche/batch/batch.h"
+#include "tranche/connector/engine.h"
+
+namespace tranche {
+
+// A part of a source: a file, a table, a page. Equal splits mean the same rows.
+struct Split {
+  std::string name;       // path of the file, or what else names it for people
+  FileIdentity identity;  // of the file; zeros where there is none
+  std::string detail;     // JSON of the source's own: what it found out in Plan and must not guess again
+                          // (dialect, types)
+  bool operator==(const Split&) const = default;
+};
+
+struct SourceContext {
+  std::string input;                              // its name in the job
+  Engine* engine = nullptr;                       // the session in which the stage's query runs
+  std::string scratch;                            // a folder of this run's own (standard input is kept there)
+  const Parameters* parameters = nullptr;         // for ${…} in a query; outlives the source
+  const std::set<std::string>* unused = nullptr;  // columns that the query does not use: they cannot be bad
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // What there is to read, in a fixed order (files in byte order of their names). Reads headers and samples,
+  // not data.
+  virtual Result<std::vector<Split>> Plan(SourceContext& context) = 0;
+
+  // Binds to splits that Plan gave. After it, columns() is known.
+  virtual Status Open(std::vector<Split> splits, SourceContext& context) = 0;
+  virtual const Columns& columns() const = 0;
+
+  // "(SELECT …)": SQL that yields columns(), and where marks() is true also the hidden column kRejectColumn,
+  // over a function of the engine's (read_csv) or a reader registered with it. Columns that the query does
+  // not need are not read.
+  virtual Result<SqlText> Scan(SourceContext& context) = 0;
+  // Whether refused rows come as marked rows of the scan (true), or by TakeRejects after the query (false).
+  virtual bool marks() const { return false; }
+
+  // After the query has ended: rows that were refused by the reader, handed to `take` one by one (bounded
+  // memory).
+  virtual Status TakeRejects(SourceContext&, const std::function<Status(Reject)>&) { return {}; }
+
+  // The query failed with `error`. true = the source now reads the culprit in another way (JSON: tolerantly),
+  // and its splits() say so for a resume: plan and scan again.
+  virtual bool Recover(const Error&) { return false; }
+  virtual const std::vector<Split>& splits() const = 0;  // as opened, or as Recover changed them
+
+  // After the query has ended: rows that the scan handed to the query (refused ones, unless marks(), are not
+  // among them), counted on their own: by the format's footers, by the reader, or by the engine's scan
+  // (engine->LastScans()).
+  struct ScanTotal {
+    int64_t rows = 0;
+    bool exact = true;  // false where the engine stopped early, or did not say
+  };
+  virtual Result<ScanTotal> Total(SourceContext& context) = 0;
+
+  // For people: what is read and how ("3 files, 48.1 MiB; delimiter comma, header"), and columns that nothing
+  // uses.
+  virtual std::string Describe() const = 0;
+};
+
+}  // namespace tranche

@@ -1,0 +1,66 @@
+// Specs: what a connector or step is. The only source of its parsing, validation, documentation, reference
+// and JSON Schema. A connector's author writes one .cc file with the class and a function that returns its
+// spec, adds one line to cli/builtin.cc and one fixture to tests/conformance/.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tranche/connector/options.h"
+#include "tranche/connector/sink.h"
+#include "tranche/connector/source.h"
+#include "tranche/connector/step.h"
+
+namespace tranche {
+
+struct ComponentSpec {
+  std::string name;     // the key in the job file
+  std::string summary;  // one line, a verb first: "Reads comma-separated files."
+  std::string doc;      // paragraphs of Markdown; may be empty
+  Shape shape;          // of its value
+  std::string
+      example;  // a piece of YAML as it stands in a job: the whole component, runnable in the docs' test
+};
+
+struct SourceSpec : ComponentSpec {
+  std::function<Result<std::unique_ptr<Source>>(const Options&)> make;
+  bool files = true;  // its splits are files that can be looked at again (R18, incremental: new_files)
+};
+
+struct StepSpec : ComponentSpec {
+  std::function<Result<std::unique_ptr<Step>>(const Options&)> make;
+};
+
+struct SinkSpec : ComponentSpec {
+  std::function<Result<std::unique_ptr<Sink>>(const Options&)> make;
+  std::vector<std::string> modes;  // append, replace, upsert; the first is the default
+  std::string guarantee;           // "exactly once" | "at least once", and in half a sentence by what
+  bool direct = false;             // can take one query whole, where the options say one file
+  int parallel = 1;                // most batches that it takes at a time
+  BatchPolicy policy;              // default
+};
+
+// What a build knows. Filled once, by cli/builtin.cc.
+class Registry {
+ public:
+  void Add(SourceSpec spec) { sources_.push_back(std::move(spec)); }
+  void Add(StepSpec spec) { steps_.push_back(std::move(spec)); }
+  void Add(SinkSpec spec) { sinks_.push_back(std::move(spec)); }
+  const SourceSpec* FindSource(std::string_view name) const;
+  const StepSpec* FindStep(std::string_view name) const;
+  const SinkSpec* FindSink(std::string_view name) const;
+  const std::vector<SourceSpec>& sources() const { return sources_; }
+  const std::vector<StepSpec>& steps() const { return steps_; }
+  const std::vector<SinkSpec>& sinks() const { return sinks_; }
+
+ private:
+  std::vector<SourceSpec> sources_;
+  std::vector<StepSpec> steps_;
+  std::vector<SinkSpec> sinks_;
+};
+
+}  // namespace tranche

@@ -1,0 +1,110 @@
+#include "tranche/duckdb/arrow_reader.h"
+
+#include <arrow/api.h>
+#include <arrow/c/bridge.h>
+#include <arrow/util/byte_size.h>
+
+#include "tranche/batch/arrow_error.h"
+
+namespace tranche::duckdb {
+
+namespace {
+
+// A DuckDB chunk holds 2048 rows; what is done for each batch downstream should not be done for each of
+// those.
+constexpr int64_t kEnoughRows = 32 << 10;
+constexpr int64_t kEnoughBytes = 16 << 20;
+
+class ArrowReader : public Reader {
+ public:
+  ArrowReader(std::shared_ptr<Session> session, Prepared statement, Command command)
+      : session_(std::move(session)), statement_(std::move(statement)), command_(std::move(command)) {}
+
+  // DuckDB ends a stream that is given up only at the next statement: until then it keeps its files open, and
+  // what the session does meanwhile would belong to its transaction.
+  ~ArrowReader() override {
+    if (ended_ || answer_.out()->internal_data == nullptr) return;
+    answer_ = Answer();
+    Prepared next;
+    duckdb_prepare(session_->connection(), "SELECT 1", next.out());
+  }
+
+  Status Start() {
+    TRANCHE_ASSIGN(answer_, session_->Stream(statement_, command_));
+    options_ = ArrowOptions(duckdb_result_get_arrow_options(answer_.out()));
+    idx_t count = duckdb_column_count(answer_.out());
+    std::vector<LogicalType> owners;
+    std::vector<duckdb_logical_type> types;
+    std::vector<const char*> names;
+    for (idx_t i = 0; i < count; ++i) {
+      types.push_back(owners.emplace_back(duckdb_column_logical_type(answer_.out(), i)).get());
+      names.push_back(duckdb_column_name(answer_.out(), i));
+    }
+    ArrowSchema exported;
+    ErrorData problem(duckdb_to_arrow_schema(options_.get(), types.data(), names.data(), count, &exported));
+    if (duckdb_error_data_has_error(problem.get())) return Fail(problem);
+    TRANCHE_ARROW_ASSIGN(schema_, "read", "the answer's columns", arrow::ImportSchema(&exported));
+    return {};
+  }
+
+  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
+    int64_t rows = 0;
+    int64_t bytes = 0;
+    while (!ended_ && rows < kEnoughRows && bytes < kEnoughBytes) {
+      TRANCHE_ASSIGN(auto part, NextChunk());
+      if (part == nullptr) {
+        ended_ = true;
+        session_->CountScans();
+        break;
+      }
+      rows += part->num_rows();
+      bytes += arrow::util::TotalBufferSize(*part);
+      parts.push_back(std::move(part));
+    }
+    if (parts.size() <= 1) return parts.empty() ? nullptr : std::move(parts.front());
+    TRANCHE_ARROW_ASSIGN(auto whole, "join", "the answer's rows", arrow::ConcatenateRecordBatches(parts));
+    return whole;
+  }
+
+ private:
+  // Null at the end.
+  Result<std::shared_ptr<arrow::RecordBatch>> NextChunk() {
+    Chunk chunk(duckdb_fetch_chunk(*answer_.out()));
+    if (chunk.get() == nullptr) {
+      if (const char* message = duckdb_result_error(answer_.out())) return session_->Fail(message, command_);
+      return nullptr;
+    }
+    ArrowArray exported;
+    ErrorData problem(duckdb_data_chunk_to_arrow(options_.get(), chunk.get(), &exported));
+    if (duckdb_error_data_has_error(problem.get())) return Fail(problem);
+    TRANCHE_ARROW_ASSIGN(auto rows, "read", "the answer's rows",
+                         arrow::ImportRecordBatch(&exported, schema_));
+    return rows;
+  }
+
+  Error Fail(const ErrorData& problem) const {
+    return session_->Fail(duckdb_error_data_message(problem.get()), command_);
+  }
+
+  std::shared_ptr<Session> session_;
+  Prepared statement_;
+  Command command_;
+  Answer answer_;
+  ArrowOptions options_;
+  std::shared_ptr<arrow::Schema> schema_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Reader>> StreamAsArrow(std::shared_ptr<Session> session, Prepared statement,
+                                              Command command) {
+  auto reader = std::make_unique<ArrowReader>(std::move(session), std::move(statement), std::move(command));
+  TRANCHE_TRY(reader->Start());
+  return reader;
+}
+
+}  // namespace tranche::duckdb

@@ -1,0 +1,129 @@
+#include "tranche/duckdb/duckdb_engine.h"
+
+#include "tranche/duckdb/answers.h"
+#include "tranche/duckdb/arrow_reader.h"
+#include "tranche/duckdb/registered_reader.h"
+#include "tranche/duckdb/screen.h"
+#include "tranche/duckdb/session.h"
+
+namespace tranche {
+
+namespace duckdb {
+
+namespace {
+
+const Parameters kNoParameters;
+
+std::string CopyOptions(const CopyTarget& target) {
+  std::string text = fmt::format("FORMAT {}", target.format);
+  for (const auto& [name, value] : target.options) text += fmt::format(", {} {}", name, value);
+  if (target.partition.empty()) return text;
+  text += ", PARTITION_BY (";
+  for (const std::string& column : target.partition) {
+    if (&column != &target.partition.front()) text += ", ";
+    text += QuoteName(column);
+  }
+  text += ")";
+  if (!target.file_name.empty()) text += fmt::format(", FILENAME_PATTERN {}", QuoteText(target.file_name));
+  return text;
+}
+
+class DuckDbEngine : public Engine {
+ public:
+  explicit DuckDbEngine(std::shared_ptr<Session> session) : session_(std::move(session)) {}
+
+  static Result<std::unique_ptr<Engine>> Make(std::shared_ptr<Instance> instance) {
+    TRANCHE_ASSIGN(auto session, Session::Open(std::move(instance)));
+    return std::make_unique<DuckDbEngine>(std::move(session));
+  }
+
+  std::string version() const override { return fmt::format("DuckDB {}", duckdb_library_version()); }
+  Result<std::unique_ptr<Engine>> Fork() override { return Make(session_->instance()); }
+
+  Status CheckExpression(const Expression& expression) override {
+    return ScreenExpression(*session_, expression);
+  }
+  Status CheckSelect(const Expression& select) override {
+    TRANCHE_TRY(ScreenSelect(*session_, select));
+    return {};
+  }
+  Result<std::vector<std::string>> TablesOf(const Expression& select) override {
+    return ScreenSelect(*session_, select);
+  }
+
+  Result<Columns> Bind(const Query& query) override {
+    TRANCHE_ASSIGN(auto rows, Rows("SELECT column_name, column_type FROM (DESCRIBE ", query, "\n)"));
+    Columns columns;
+    for (TextRow& row : rows) columns.push_back({row[0].value_or(""), row[1].value_or("")});
+    return columns;
+  }
+
+  Result<std::unique_ptr<Reader>> Run(const Query& query) override {
+    Command command = Wrap("", query, "");
+    TRANCHE_ASSIGN(Prepared statement, Ready(query, command));
+    return StreamAsArrow(session_, std::move(statement), std::move(command));
+  }
+
+  Result<int64_t> CopyAside(const Query& query, const CopyTarget& target) override {
+    Command command =
+        Wrap("COPY (", query, fmt::format("\n) TO {} ({})", QuoteText(target.path), CopyOptions(target)));
+    TRANCHE_ASSIGN(Prepared statement, Ready(query, command));
+    TRANCHE_ASSIGN(Answer answer, session_->Run(statement, command));
+    session_->CountScans();
+    return static_cast<int64_t>(duckdb_rows_changed(answer.out()));
+  }
+
+  std::vector<ScanCount> LastScans() const override { return session_->scans(); }
+
+  Result<std::vector<TextRow>> Select(const Query& query) override {
+    return Rows("SELECT COLUMNS(*)::VARCHAR FROM (", query, "\n)");
+  }
+
+  Result<int64_t> Execute(std::string_view sql, const std::vector<Value>& values) override {
+    Command command{std::string(sql), SqlText(sql)};
+    for (const Value& value : values) {
+      if (value.secret && value.text && !value.text->empty()) command.secrets.push_back(*value.text);
+    }
+    if (values.empty()) return session_->Execute(command);
+    TRANCHE_ASSIGN(Prepared statement, session_->Prepare(command));
+    TRANCHE_TRY(session_->Bind(statement, values, command));
+    TRANCHE_ASSIGN(Answer answer, session_->Run(statement, command));
+    return static_cast<int64_t>(duckdb_rows_changed(answer.out()));
+  }
+
+  Result<std::string> Register(std::shared_ptr<arrow::Schema> schema, ReaderFactory factory) override {
+    TRANCHE_ASSIGN(auto reader, MakeReader(*session_->instance(), std::move(schema), std::move(factory)));
+    return session_->instance()->AddReader(std::move(reader));
+  }
+
+  void Unregister(const std::string& name) override { session_->instance()->RemoveReader(name); }
+
+  void Interrupt() override { duckdb_interrupt(session_->connection()); }
+
+ private:
+  Result<Prepared> Ready(const Query& query, const Command& command) {
+    TRANCHE_ASSIGN(Prepared statement, session_->Prepare(command));
+    TRANCHE_TRY(session_->Bind(statement, query.parameters ? *query.parameters : kNoParameters, command));
+    return statement;
+  }
+
+  Result<std::vector<TextRow>> Rows(std::string_view before, const Query& query, std::string_view after) {
+    Command command = Wrap(before, query, after);
+    TRANCHE_ASSIGN(Prepared statement, Ready(query, command));
+    TRANCHE_ASSIGN(Answer answer, session_->Run(statement, command));
+    return TextRows(*session_, answer, command);
+  }
+
+  std::shared_ptr<Session> session_;
+};
+
+}  // namespace
+
+}  // namespace duckdb
+
+Result<std::unique_ptr<Engine>> MakeDuckDb(const DuckDbOptions& options) {
+  TRANCHE_ASSIGN(auto instance, duckdb::Instance::Open(options));
+  return duckdb::DuckDbEngine::Make(std::move(instance));
+}
+
+}  // namespace tranche

@@ -1,0 +1,60 @@
+// What the parts of one run share.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "tranche/base/clock.h"
+#include "tranche/base/log.h"
+#include "tranche/connector/engine.h"
+#include "tranche/job/job.h"
+#include "tranche/plan/plan.h"
+#include "tranche/report/report.h"
+#include "tranche/run/budget.h"
+#include "tranche/run/stop.h"
+#include "tranche/state/state.h"
+
+namespace tranche {
+
+// How to run; nothing here changes what is stored.
+struct RunOptions {
+  std::string state_folder;  // "" = .tranche/<job name>/ beside the job file
+  bool again = false;        // a new run even if nothing is new; gives up an unfinished one that can't go on
+  bool yes = false;          // answers the question of --again on an append store
+  bool trust_target = false;
+  bool keep_batches = false;
+  std::optional<int64_t> limit;  // rows of each input that flows
+  int64_t memory = 0;            // bytes; what `memory:` or the machine says
+  int threads = 0;
+  std::string version;  // of tranche
+};
+
+// Counters that the progress line shows.
+struct ProgressCounters {
+  std::atomic<int64_t> rows_read = 0;  // into spools
+  std::atomic<int64_t> rows_to_store = 0;
+  std::atomic<int64_t> rows_stored = 0;
+  std::atomic<int64_t> bytes_stored = 0;
+  std::atomic<int64_t> batches = 0;
+  std::atomic<int64_t> rejects = 0;
+};
+
+struct RunContext {
+  const Job& job;
+  const RunOptions& options;
+  std::string folder;  // the job's state folder
+  State& state;
+  RunRecord& run;
+  Engine& engine;
+  Clock& clock;
+  Logger& log;
+  StopSignal& stop;
+  RejectBudget& budget;
+  ReportData& report;
+  ProgressCounters& progress;
+
+  std::string RunFolder() const { return folder + "/run/" + run.id; }  // standard input is kept there
+  std::string SpoolFolder(const std::string& stage_id) const { return folder + "/spool/" + stage_id; }
+};
+
+}  // namespace tranche

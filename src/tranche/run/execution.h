@@ -1,0 +1,51 @@
+// Execution: one start of one run, from its record to its end.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tranche/run/context.h"
+#include "tranche/run/inputs.h"
+#include "tranche/run/spooler.h"
+#include "tranche/run/store_worker.h"
+
+namespace tranche {
+
+class Execution {
+ public:
+  Execution(RunContext& context, Sources sources, bool resumed)
+      : context_(context), sources_(std::move(sources)), resumed_(resumed) {}
+
+  // Everything up to and with "finished". What it learns on the way stands in context.report, also after an
+  // error.
+  Status Run();
+
+ private:
+  Status PrepareInputs();
+  void NameNewFiles(const std::vector<SplitRecord>& recorded, const InputsContext& inputs);
+  Status MakeStages();
+  Status TryStages();
+  Status DropStages(const std::vector<StageRecord>& stages);
+  Status NoteStoring();
+  Status MakeWorkers();
+  Status StoreAll();
+  Status StoreDirect(const PlannedStage& stage);
+  Status Finish();
+
+  void Describe();
+  void DescribeStage(const PlannedStage& stage, const StageTally& tally, bool direct);
+  Status JudgeStages();
+
+  RunContext& context_;
+  Sources sources_;
+  bool resumed_;
+  bool storing_ =
+      false;  // a store was opened, in this start or an earlier one: inputs are not looked at any more
+  Plan plan_;
+  std::map<std::string, SealedStage> sealed_;
+  std::vector<std::unique_ptr<StoreWorker>> workers_;
+};
+
+}  // namespace tranche

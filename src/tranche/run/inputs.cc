@@ -1,0 +1,156 @@
+#include "tranche/run/inputs.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+namespace tranche {
+namespace {
+
+std::string Described(const FileIdentity& identity) { return FormatCount(identity.size) + " bytes"; }
+
+SourceContext ContextOf(const std::string& input, const InputsContext& context) {
+  return {
+      .input = input, .engine = context.engine, .scratch = context.scratch, .parameters = context.parameters};
+}
+
+// Files that finished runs have read are passed over; one that has changed since is an error: reading it
+// again would store its rows twice, leaving it out would lose what is new.
+Result<std::vector<Split>> OnlyNew(const Input& input, std::vector<Split> splits, State& state) {
+  std::map<std::string, FileIdentity> read;
+  TRANCHE_ASSIGN(auto finished, state.FinishedSplits(input.name));
+  for (const std::string& json : finished) {
+    TRANCHE_ASSIGN(Split split, ParseSplit(json));
+    read[split.name] = split.identity;
+  }
+  std::vector<Split> fresh;
+  for (Split& split : splits) {
+    const auto found = read.find(split.name);
+    if (found == read.end()) {
+      fresh.push_back(std::move(split));
+      continue;
+    }
+    const FileIdentity& then = found->second;
+    const bool same = then.size == split.identity.size && then.modified_ns == split.identity.modified_ns;
+    if (!same) {
+      return Fail(Code::kData, "'{}' was read by an earlier run and has changed since ({} then, {} now)",
+                  split.name, Described(then), Described(split.identity))
+          .Hint("give the new rows a file of their own")
+          .At(input.place);
+    }
+  }
+  return fresh;
+}
+
+}  // namespace
+
+std::string ToJson(const Split& split) {
+  const FileIdentity& identity = split.identity;
+  return nlohmann::json{{"name", split.name},
+                        {"size", identity.size},
+                        {"modified", identity.modified_ns},
+                        {"changed", identity.changed_ns},
+                        {"inode", identity.inode},
+                        {"detail", split.detail}}
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Result<Split> ParseSplit(std::string_view text) {
+  Split split;
+  try {
+    const auto json = nlohmann::json::parse(text);
+    json.at("name").get_to(split.name);
+    json.at("size").get_to(split.identity.size);
+    json.at("modified").get_to(split.identity.modified_ns);
+    json.at("changed").get_to(split.identity.changed_ns);
+    json.at("inode").get_to(split.identity.inode);
+    json.at("detail").get_to(split.detail);
+  } catch (const std::exception& error) {
+    return Fail(Code::kOutside, "state.db: a split cannot be read: {}", error.what());
+  }
+  return split;
+}
+
+Result<Sources> MakeSources(const Job& job) {
+  Sources sources;
+  for (const Input& input : job.inputs) {
+    auto source = input.spec->make(Options(&input.spec->shape, &input.value));
+    if (!source) return std::move(source).error().At(input.place);
+    sources[input.name] = *std::move(source);
+  }
+  return sources;
+}
+
+Result<std::vector<SplitRecord>> PlanInputs(const Job& job, Sources& sources, const InputsContext& context) {
+  std::vector<SplitRecord> records;
+  for (const Input& input : job.inputs) {
+    Source& source = *sources.at(input.name);
+    SourceContext source_context = ContextOf(input.name, context);
+    auto splits = source.Plan(source_context);
+    if (!splits) return std::move(splits).error().At(input.place);
+    if (input.new_files && context.state != nullptr) {
+      splits = OnlyNew(input, *std::move(splits), *context.state);
+      if (!splits) return std::move(splits).error();
+    }
+    for (const Split& split : *splits) records.push_back({.input = input.name, .split = ToJson(split)});
+    if (splits->empty()) continue;
+    if (Status opened = source.Open(*std::move(splits), source_context); !opened) {
+      return std::move(opened).error().At(input.place);
+    }
+  }
+  return records;
+}
+
+Status OpenInputs(const Job& job, Sources& sources, const std::vector<SplitRecord>& records,
+                  const InputsContext& context) {
+  for (const Input& input : job.inputs) {
+    std::vector<Split> splits;
+    for (const SplitRecord& record : records) {
+      if (record.input != input.name) continue;
+      TRANCHE_ASSIGN(Split split, ParseSplit(record.split));
+      splits.push_back(std::move(split));
+    }
+    SourceContext source_context = ContextOf(input.name, context);
+    if (Status opened = sources.at(input.name)->Open(std::move(splits), source_context); !opened) {
+      return std::move(opened).error().At(input.place);
+    }
+  }
+  return {};
+}
+
+std::vector<std::string> ChangesSince(const std::vector<SplitRecord>& records) {
+  std::vector<std::string> changes;
+  for (const SplitRecord& record : records) {
+    const auto then = ParseSplit(record.split);
+    if (!then || then->identity == FileIdentity{}) continue;  // no file: it can't be looked at again
+    const auto now = Identify(then->name);
+    if (!now) {
+      changes.push_back(now.error().message);
+    } else if (*now != then->identity) {
+      changes.push_back(fmt::format("{} has changed ({} then, {} now)", then->name, Described(then->identity),
+                                    Described(*now)));
+    }
+  }
+  return changes;
+}
+
+bool SameFiles(const std::vector<SplitRecord>& a, const std::vector<SplitRecord>& b) {
+  return std::ranges::equal(a, b, [](const SplitRecord& left, const SplitRecord& right) {
+    const auto one = ParseSplit(left.split);
+    const auto other = ParseSplit(right.split);
+    return left.input == right.input && one && other && one->name == other->name &&
+           one->identity == other->identity && one->identity != FileIdentity{};
+  });
+}
+
+std::vector<SplitRecord> CurrentSplits(const Job& job, const Sources& sources) {
+  std::vector<SplitRecord> records;
+  for (const Input& input : job.inputs) {
+    for (const Split& split : sources.at(input.name)->splits()) {
+      records.push_back({.input = input.name, .split = ToJson(split)});
+    }
+  }
+  return records;
+}
+
+}  // namespace tranche

@@ -1,0 +1,419 @@
+#include "tranche/run/spooler.h"
+
+#include <algorithm>
+
+#include <arrow/api.h>
+#include <arrow/compute/api.h>
+#include <nlohmann/json.hpp>
+
+#include "tranche/base/failpoint.h"
+#include "tranche/base/file.h"
+#include "tranche/base/hash.h"
+#include "tranche/batch/arrow_error.h"
+#include "tranche/batch/cutter.h"
+
+namespace tranche {
+namespace {
+
+constexpr int64_t kSegmentBytes = 64 << 20;
+constexpr size_t kMostPendingRejects = 10'000;
+
+// A reader for the engine over a spool.
+class SpoolReader : public Reader {
+ public:
+  SpoolReader(const Spool& spool, std::unique_ptr<Spool::Reader> reader)
+      : spool_(spool), reader_(std::move(reader)) {}
+  std::shared_ptr<arrow::Schema> schema() const override { return spool_.schema(); }
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override { return reader_->Next(); }
+
+ private:
+  const Spool& spool_;
+  std::unique_ptr<Spool::Reader> reader_;
+};
+
+Reject ParseMark(std::string_view mark, int64_t row) {
+  Reject reject{.row = row};
+  const auto json = nlohmann::json::parse(mark, nullptr, false);
+  if (!json.is_object()) {
+    reject.reason = mark;
+    return reject;
+  }
+  auto text = [&](const char* key) {
+    const auto found = json.find(key);
+    if (found == json.end() || found->is_null()) return std::string();
+    return found->is_string() ? found->get<std::string>()
+                              : found->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  };
+  auto number = [&](const char* key, int64_t otherwise) {
+    const auto found = json.find(key);
+    return found != json.end() && found->is_number_integer() ? found->get<int64_t>() : otherwise;
+  };
+  reject.origin = text("origin");
+  reject.reason = text("reason");
+  reject.column = text("column");
+  reject.file = text("file");
+  reject.line = number("line", 0);
+  reject.byte = number("byte", -1);
+  reject.content = text("row").substr(0, 64 << 10);
+  return reject;
+}
+
+// Takes the stream of a stage's query apart: rows into segments, marked rows into rejects, counts into the
+// tally.
+class Sealer {
+ public:
+  Sealer(RunContext& context, const std::string& stage_id, StageTally& tally)
+      : context_(context), stage_id_(stage_id), folder_(context.SpoolFolder(stage_id)), tally_(tally) {}
+
+  Status Open(const arrow::Schema& incoming) {
+    arrow::FieldVector kept;
+    for (int i = 0; i < incoming.num_fields(); ++i) {
+      const std::string& name = incoming.field(i)->name();
+      if (name == kRejectColumn) {
+        reject_column_ = i;
+      } else if (name == kRowsColumn) {
+        rows_column_ = i;
+      } else {
+        kept_.push_back(i);
+        kept.push_back(incoming.field(i));
+      }
+    }
+    schema_ = arrow::schema(std::move(kept));
+    return MakeFolders(folder_);
+  }
+
+  Status Add(const std::shared_ptr<arrow::RecordBatch>& incoming) {
+    std::shared_ptr<arrow::RecordBatch> rows = incoming;
+    if (reject_column_ >= 0) TRANCHE_TRY(TakeMarked(rows));
+    arrived_ += incoming->num_rows();
+    if (rows->num_rows() == 0) return {};
+    if (rows_column_ >= 0) Fold(*rows);
+    TRANCHE_ARROW_ASSIGN(auto selected, "take columns of", "a stage", rows->SelectColumns(kept_));
+    if (writer_ == nullptr) {
+      TRANCHE_ASSIGN(writer_, SegmentWriter::Make(folder_, number_, tally_.rows, schema_));
+    }
+    TRANCHE_TRY(writer_->Write(*selected));
+    tally_.rows += rows->num_rows();
+    context_.progress.rows_read += rows->num_rows();
+    if (writer_->bytes_written() >= kSegmentBytes) return SealSegment();
+    return {};
+  }
+
+  Status Close() {
+    if (writer_ != nullptr) TRANCHE_TRY(SealSegment());
+    return FlushRejects();
+  }
+
+  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
+  std::vector<SegmentInfo> TakeSegments() { return std::move(segments_); }
+
+ private:
+  Status TakeMarked(std::shared_ptr<arrow::RecordBatch>& rows) {
+    const auto& marks = static_cast<const arrow::StringArray&>(*rows->column(reject_column_));
+    if (marks.null_count() == marks.length()) return {};
+    std::map<std::string, int64_t> fresh;
+    arrow::BooleanBuilder keep;
+    for (int64_t i = 0; i < marks.length(); ++i) {
+      TRANCHE_ARROW_TRY("find the refused rows of", "a stage", keep.Append(marks.IsNull(i)));
+      if (marks.IsNull(i)) continue;
+      Reject reject = ParseMark(marks.GetView(i), arrived_ + i);
+      ++fresh[reject.origin];
+      pending_.push_back(std::move(reject));
+    }
+    TRANCHE_ARROW_ASSIGN(const auto mask, "find the refused rows of", "a stage", keep.Finish());
+    TRANCHE_ARROW_ASSIGN(const auto kept, "take the refused rows out of", "a stage",
+                         arrow::compute::Filter(rows, mask));
+    rows = kept.record_batch();
+    for (const auto& [origin, count] : fresh) {
+      tally_.rejected[origin] += count;
+      context_.progress.rejects += count;
+      if (Status allowed = context_.budget.Add(origin, count); !allowed) {
+        TRANCHE_TRY(FlushRejects());  // so that `rejects list` shows why
+        return allowed;
+      }
+    }
+    if (pending_.size() >= kMostPendingRejects) return FlushRejects();
+    return {};
+  }
+
+  void Fold(const arrow::RecordBatch& rows) {
+    const auto& counts = static_cast<const arrow::Int64Array&>(*rows.column(rows_column_));
+    for (int64_t i = 0; i < counts.length(); ++i) tally_.folded += counts.Value(i);
+  }
+
+  Status SealSegment() {
+    TRANCHE_ASSIGN(SegmentInfo segment, writer_->Seal());
+    writer_.reset();
+    ++number_;
+    tally_.bytes += segment.bytes;
+    TRANCHE_TRY(context_.state.AddSegment(stage_id_, segment, pending_));
+    pending_.clear();
+    segments_.push_back(std::move(segment));
+    return Failpoint("segment.recorded");
+  }
+
+  Status FlushRejects() {
+    if (pending_.empty()) return {};
+    TRANCHE_TRY(context_.state.AddStageRejects(stage_id_, pending_));
+    pending_.clear();
+    return {};
+  }
+
+  RunContext& context_;
+  std::string stage_id_;
+  std::string folder_;
+  StageTally& tally_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::vector<int> kept_;
+  int reject_column_ = -1;
+  int rows_column_ = -1;
+  int64_t arrived_ = 0;
+  int number_ = 0;
+  std::unique_ptr<SegmentWriter> writer_;
+  std::vector<SegmentInfo> segments_;
+  std::vector<Reject> pending_;
+};
+
+// Whether the input's rows flow through the job, and are not only joined.
+bool Flows(const Job& job, const std::string& input) {
+  auto names = [&](const std::vector<std::string>& from) {
+    return std::ranges::find(from, input) != from.end();
+  };
+  return names(job.from) ||
+         std::ranges::any_of(job.bodies, [&](const Body& body) { return names(body.from); });
+}
+
+}  // namespace
+
+int64_t StageTally::step_rejects() const {
+  int64_t sum = 0;
+  for (const auto& [origin, count] : rejected) sum += count;
+  return sum;
+}
+
+std::string StageTally::ToJson() const {
+  nlohmann::json json{{"query", query}, {"folded", folded},   {"rows", rows},
+                      {"bytes", bytes}, {"seconds", seconds}, {"rejected", rejected}};
+  json["inputs"] = nlohmann::json::object();
+  for (const auto& [name, input] : inputs) {
+    json["inputs"][name] = {{"read", input.read}, {"exact", input.exact}, {"rejected", input.rejected}};
+  }
+  return json.dump();
+}
+
+Result<StageTally> StageTally::Parse(std::string_view text) {
+  StageTally tally;
+  try {
+    const auto json = nlohmann::json::parse(text);
+    json.at("query").get_to(tally.query);
+    json.at("folded").get_to(tally.folded);
+    json.at("rows").get_to(tally.rows);
+    json.at("bytes").get_to(tally.bytes);
+    json.at("seconds").get_to(tally.seconds);
+    json.at("rejected").get_to(tally.rejected);
+    for (const auto& [name, input] : json.at("inputs").items()) {
+      tally.inputs[name] = {
+          .read = input.at("read"), .exact = input.at("exact"), .rejected = input.at("rejected")};
+    }
+  } catch (const std::exception& error) {
+    return Fail(Code::kOutside, "state.db: a stage's counts cannot be read: {}", error.what());
+  }
+  return tally;
+}
+
+Result<std::string> RegisterSpool(Engine& engine, const Spool& spool) {
+  return engine.Register(spool.schema(), [&spool]() -> Result<std::unique_ptr<Reader>> {
+    TRANCHE_ASSIGN(auto reader, spool.Read({0, spool.rows()}));
+    return std::unique_ptr<Reader>(new SpoolReader(spool, std::move(reader)));
+  });
+}
+
+SqlText SpoolRelation(const Spool& spool, const std::string& registered, bool hidden) {
+  std::string columns;
+  for (const auto& field : spool.schema()->fields()) {
+    if (!hidden && field->name().starts_with(kHiddenPrefix)) continue;
+    columns += (columns.empty() ? "" : ", ") + QuoteName(field->name());
+  }
+  return SqlText(fmt::format("(SELECT {} FROM {})", columns, registered));
+}
+
+SourceContext Spooler::ContextOf(const std::string& input) {
+  return {.input = input,
+          .engine = &context_.engine,
+          .scratch = context_.RunFolder(),
+          .parameters = &context_.job.values};
+}
+
+Result<SealedStage> Spooler::Resume(const PlannedStage& stage, const StageRecord& record) {
+  SealedStage sealed{.id = record.id};
+  TRANCHE_ASSIGN(auto schema, ParseSchema(record.schema));
+  TRANCHE_ASSIGN(auto segments, context_.state.Segments(record.id));
+  sealed.spool =
+      std::make_unique<Spool>(context_.SpoolFolder(record.id), std::move(schema), std::move(segments));
+  TRANCHE_TRY(sealed.spool->Verify());
+  TRANCHE_ASSIGN(sealed.tally, StageTally::Parse(record.tallies));
+  TRANCHE_TRY(Charge(sealed.tally));
+  context_.progress.rows_read += sealed.tally.rows;
+  context_.log.Debug("stage taken over", {{"stage", stage.name}, {"rows", sealed.tally.rows}});
+  return sealed;
+}
+
+Status Spooler::Charge(const StageTally& tally) {
+  for (const auto& [name, input] : tally.inputs)
+    TRANCHE_TRY(context_.budget.Add("input " + name, input.rejected));
+  for (const auto& [origin, count] : tally.rejected) TRANCHE_TRY(context_.budget.Add(origin, count));
+  return {};
+}
+
+Result<Spooler::Composed> Spooler::Compose(const PlannedStage& stage, const SqlText& query,
+                                           const std::map<std::string, SealedStage>& sealed) {
+  Composed composed;
+  std::map<std::string, SqlText> definitions;
+  for (const std::string& input : stage.inputs) {
+    if (query.text().find(InputRelation(input)) == std::string::npos) continue;
+    SourceContext source = ContextOf(input);
+    if (const auto unused = stage.unused.find(input); unused != stage.unused.end())
+      source.unused = &unused->second;
+    TRANCHE_ASSIGN(SqlText scan, sources_.at(input)->Scan(source));
+    if (context_.options.limit && Flows(context_.job, input)) {
+      SqlText limited("(SELECT * FROM ");
+      limited << scan << fmt::format(" LIMIT {})", *context_.options.limit);
+      scan = std::move(limited);
+    }
+    definitions[InputRelation(input)] = std::move(scan);
+  }
+  for (const std::string& name : stage.stages) {
+    if (query.text().find(StageRelation(name)) == std::string::npos) continue;
+    const Spool& spool = *sealed.at(name).spool;
+    TRANCHE_ASSIGN(std::string reader, RegisterSpool(context_.engine, spool));
+    definitions[StageRelation(name)] = SpoolRelation(spool, reader, /*hidden=*/true);
+    composed.readers.push_back(std::move(reader));
+  }
+  composed.sql = WithRelations(definitions, query);
+  return composed;
+}
+
+void Spooler::Free(const Composed& composed) {
+  for (const std::string& reader : composed.readers) context_.engine.Unregister(reader);
+}
+
+Status Spooler::RunGuard(const Guard& guard, const SqlText& sql) {
+  TRANCHE_ASSIGN(auto rows, context_.engine.Select({sql, &context_.job.values}));
+  if (rows.empty()) return {};
+  constexpr size_t kMostSaid = 20;
+  if (guard.warn) {
+    for (size_t i = 0; i < rows.size() && i < kMostSaid; ++i) {
+      const std::string message = rows[i].front().value_or("");
+      context_.log.Warn(message);
+      context_.report.warnings.push_back(message);
+    }
+    return {};
+  }
+  const std::string more =
+      rows.size() > 1 ? fmt::format(" (and {} more)", FormatCount(std::ssize(rows) - 1)) : "";
+  return Fail(Code::kData, "{}{}", rows.front().front().value_or(""), more).Hint(guard.hint).At(guard.place);
+}
+
+Status Spooler::CheckBefore(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed) {
+  for (const Guard& guard : stage.guards) {
+    if (guard.when != Guard::When::kBefore) continue;
+    TRANCHE_ASSIGN(Composed composed, Compose(stage, guard.query, sealed));
+    Status judged = RunGuard(guard, composed.sql);
+    Free(composed);
+    TRANCHE_TRY(judged);
+  }
+  return {};
+}
+
+Status Spooler::CheckAfter(const PlannedStage& stage, const Spool& spool) {
+  for (const Guard& guard : stage.guards) {
+    if (guard.when != Guard::When::kAfter) continue;
+    TRANCHE_ASSIGN(std::string reader, RegisterSpool(context_.engine, spool));
+    SqlText sql("WITH input AS NOT MATERIALIZED ");
+    sql << SpoolRelation(spool, reader, /*hidden=*/false) << " " << guard.query;
+    Status judged = RunGuard(guard, sql);
+    context_.engine.Unregister(reader);
+    TRANCHE_TRY(judged);
+  }
+  return {};
+}
+
+Status Spooler::Tally(const PlannedStage& stage, const std::string& stage_id, Engine& engine,
+                      StageTally& tally) {
+  for (const std::string& name : stage.inputs) {
+    Source& source = *sources_.at(name);
+    SourceContext source_context = ContextOf(name);
+    source_context.engine = &engine;
+    const std::string origin = "input " + name;
+    StageTally::InputTally& input = tally.inputs[name];
+    std::vector<Reject> pending;
+    TRANCHE_TRY(source.TakeRejects(source_context, [&](Reject reject) -> Status {
+      ++input.rejected;
+      reject.origin = origin;
+      pending.push_back(std::move(reject));
+      if (pending.size() < kMostPendingRejects) return {};
+      TRANCHE_TRY(context_.state.AddStageRejects(stage_id, pending));
+      pending.clear();
+      return {};
+    }));
+    TRANCHE_TRY(context_.state.AddStageRejects(stage_id, pending));
+    context_.progress.rejects += input.rejected;
+    TRANCHE_ASSIGN(const Source::ScanTotal total, source.Total(source_context));
+    input.read = total.rows + input.rejected;
+    input.exact = total.exact && !context_.options.limit;
+    TRANCHE_TRY(context_.budget.Add(origin, input.rejected));
+  }
+  return {};
+}
+
+Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::string& id,
+                                      const std::map<std::string, SealedStage>& sealed, StageTally& tally) {
+  TRANCHE_ASSIGN(Composed composed, Compose(stage, stage.query, sealed));
+  Sealer sealer(context_, id, tally);
+  auto spool = [&]() -> Status {
+    TRANCHE_ASSIGN(auto reader, context_.engine.Run({composed.sql, &context_.job.values}));
+    TRANCHE_TRY(sealer.Open(*reader->schema()));
+    while (true) {
+      TRANCHE_TRY(context_.stop.Check());
+      TRANCHE_ASSIGN(auto rows, reader->Next());
+      if (rows == nullptr) break;
+      TRANCHE_TRY(sealer.Add(rows));
+    }
+    return sealer.Close();
+  };
+  Status spooled = spool();
+  if (spooled) spooled = Tally(stage, id, context_.engine, tally);
+  Free(composed);
+  TRANCHE_TRY(context_.stop.Check());  // an interrupted query says only that it was interrupted
+  TRANCHE_TRY(std::move(spooled));
+  SealedStage made{.id = id};
+  made.spool = std::make_unique<Spool>(context_.SpoolFolder(id), sealer.schema(), sealer.TakeSegments());
+  TRANCHE_TRY(CheckAfter(stage, *made.spool));
+  return made;
+}
+
+Result<SealedStage> Spooler::Make(const PlannedStage& stage,
+                                  const std::map<std::string, SealedStage>& sealed) {
+  TRANCHE_TRY(CheckBefore(stage, sealed));
+  const int64_t begun = context_.clock.SteadyNanos();
+  StageRecord record{.name = stage.name, .id = NewId()};
+  TRANCHE_TRY(context_.state.AddStage(context_.run.id, record));
+  TRANCHE_TRY(Failpoint("spool.begun"));
+  StageTally tally{.query = HashHex(stage.query.text())};
+  auto made = MakeOnce(stage, record.id, sealed, tally);
+  if (!made) {
+    for (const auto& [origin, count] : tally.rejected) context_.budget.TakeBack(origin, count);
+    return std::move(made).error();
+  }
+  tally.seconds = (context_.clock.SteadyNanos() - begun) / 1e9;
+  record.sealed = true;
+  record.rows = tally.rows;
+  record.tallies = tally.ToJson();
+  TRANCHE_ASSIGN(record.schema, SerializeSchema(*made->spool->schema()));
+  TRANCHE_TRY(context_.state.SealStage(record));
+  TRANCHE_TRY(Failpoint("stage.sealed"));
+  made->tally = std::move(tally);
+  return made;
+}
+
+}  // namespace tranche

@@ -1,0 +1,88 @@
+// Spooler: makes the stages of a plan: runs a stage's query and seals what comes as segments, with the
+// rejects.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "tranche/base/result.h"
+#include "tranche/batch/segment.h"
+#include "tranche/plan/plan.h"
+#include "tranche/run/context.h"
+
+namespace tranche {
+
+// What one making of a stage counted; kept with the sealed stage as JSON.
+struct StageTally {
+  std::string query;  // digest of the planned query: another plan can't take the stage over
+  struct InputTally {
+    int64_t read = 0;
+    bool exact = true;
+    int64_t rejected = 0;  // by the reader
+  };
+  std::map<std::string, InputTally> inputs;
+  std::map<std::string, int64_t> rejected;  // by the origin of the step
+  int64_t folded = 0;                       // Σ of the hidden count of aggregates
+  int64_t rows = 0;                         // sealed, or written directly
+  int64_t bytes = 0;
+  double seconds = 0;
+
+  int64_t step_rejects() const;
+  std::string ToJson() const;
+  static Result<StageTally> Parse(std::string_view json);
+};
+
+// A stage whose rows can be read again and again.
+struct SealedStage {
+  std::string id;
+  std::unique_ptr<Spool> spool;
+  StageTally tally;
+};
+
+class Spooler {
+ public:
+  Spooler(RunContext& context, Sources& sources) : context_(context), sources_(sources) {}
+
+  // Takes over a stage that an earlier start of the run has sealed; its checksums are verified.
+  Result<SealedStage> Resume(const PlannedStage& stage, const StageRecord& record);
+  // Runs its query and seals it. `sealed`: the stages before it. After an error a part of it may lie in the
+  // state (its rejects, for people to see); the next start drops that.
+  Result<SealedStage> Make(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed);
+
+  // Counts the rejects of a stage that an earlier start has made.
+  Status Charge(const StageTally& tally);
+
+  // Checks that decide before the stage's query whether it may run.
+  Status CheckBefore(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed);
+
+  // The stage's query with everything put in, for a direct store. `spools`: the names of registered readers,
+  // to free.
+  struct Composed {
+    SqlText sql;
+    std::vector<std::string> readers;
+  };
+  Result<Composed> Compose(const PlannedStage& stage, const SqlText& query,
+                           const std::map<std::string, SealedStage>& sealed);
+  void Free(const Composed& composed);
+  // After the stage's query has ended on `engine`: what the sources counted and refused.
+  Status Tally(const PlannedStage& stage, const std::string& stage_id, Engine& engine, StageTally& tally);
+
+ private:
+  Result<SealedStage> MakeOnce(const PlannedStage& stage, const std::string& id,
+                               const std::map<std::string, SealedStage>& sealed, StageTally& tally);
+  Status CheckAfter(const PlannedStage& stage, const Spool& spool);
+  Status RunGuard(const Guard& guard, const SqlText& sql);
+  SourceContext ContextOf(const std::string& input);
+
+  RunContext& context_;
+  Sources& sources_;
+};
+
+// Registers a reader over a whole spool with the engine: "SELECT * FROM <returned>".
+Result<std::string> RegisterSpool(Engine& engine, const Spool& spool);
+
+// "(SELECT <visible columns> FROM <registered spool>)".
+SqlText SpoolRelation(const Spool& spool, const std::string& registered, bool hidden);
+
+}  // namespace tranche

@@ -1,0 +1,264 @@
+#include "tranche/run/store_worker.h"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <random>
+
+#include "tranche/base/failpoint.h"
+#include "tranche/batch/cutter.h"
+
+namespace tranche {
+
+// The journal of one store, kept in the run's local state.
+class StoreWorker::StateJournal : public Journal {
+ public:
+  StateJournal(State& state, std::string run, std::string store)
+      : state_(state), run_(std::move(run)), store_(std::move(store)) {}
+
+  Result<std::vector<Entry>> Entries() override {
+    TRANCHE_ASSIGN(auto records, state_.Journal(run_, store_));
+    std::vector<Entry> entries;
+    for (JournalRecord& record : records) {
+      entries.push_back({.span = record.span,
+                         .counts = {.sent = record.sent,
+                                    .stored = record.stored,
+                                    .superseded = record.superseded,
+                                    .unmatched = record.unmatched,
+                                    .rejected = record.rejected},
+                         .detail = std::move(record.detail)});
+    }
+    return entries;
+  }
+  Status Add(const Entry& entry, const std::vector<Reject>& rejects) override {
+    return state_.AddJournal(run_, store_,
+                             {.span = entry.span,
+                              .sent = entry.counts.sent,
+                              .stored = entry.counts.stored,
+                              .superseded = entry.counts.superseded,
+                              .unmatched = entry.counts.unmatched,
+                              .rejected = entry.counts.rejected,
+                              .detail = entry.detail},
+                             rejects);
+  }
+  Status Remove(Span span) override { return state_.RemoveJournal(run_, store_, span); }
+  Result<std::optional<std::string>> Note(std::string_view name) override {
+    return state_.Note(run_, store_, name);
+  }
+  Status SetNote(std::string_view name, std::string_view value) override {
+    return state_.SetNote(run_, store_, name, value);
+  }
+
+ private:
+  State& state_;
+  std::string run_;
+  std::string store_;
+};
+
+StoreWorker::StoreWorker(RunContext& context, PlannedStore& planned, ReportData::Store& report)
+    : context_(context), planned_(planned), report_(report) {}
+// The sink works on this worker's session: it must go first.
+StoreWorker::~StoreWorker() { planned_.sink.reset(); }
+
+Result<std::unique_ptr<StoreWorker>> StoreWorker::Make(RunContext& context, PlannedStore& planned,
+                                                       ReportData::Store& report) {
+  std::unique_ptr<StoreWorker> worker(new StoreWorker(context, planned, report));
+  TRANCHE_ASSIGN(worker->engine_, context.engine.Fork());
+  worker->journal_ = std::make_unique<StateJournal>(context.state, context.run.id, planned.store->name);
+  return worker;
+}
+
+Status StoreWorker::Open(std::shared_ptr<arrow::Schema> schema, std::string stage_id, int64_t rows) {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  const std::string origin = "store " + name();
+  sink_context_ = {.job_key = context_.run.job_key,
+                   .store = name(),
+                   .run_id = context_.run.id,
+                   .run_number = context_.run.number,
+                   .stage_id = std::move(stage_id),
+                   .ledger_id = context_.state.ledger_id(),
+                   .host = host,
+                   .trust_target = context_.options.trust_target,
+                   .again = context_.options.again,
+                   .keep_batches = context_.options.keep_batches,
+                   .rows = rows,
+                   .engine = engine_.get(),
+                   .journal = journal_.get(),
+                   .clock = &context_.clock,
+                   .allow_rejects = [this, origin](int64_t more) -> Status {
+                     TRANCHE_TRY(context_.budget.Add(origin, more));
+                     allowed_ += more;
+                     return {};
+                   }};
+  TRANCHE_ASSIGN(opened_, planned_.sink->Open(std::move(schema), sink_context_));
+  TRANCHE_TRY(context_.budget.Add(origin, opened_.counts.rejected));
+  context_.progress.rows_stored += opened_.counts.stored;
+  if (opened_.counts.sent > 0) {
+    context_.log.Info("resumed", {{"store", name()}, {"committed", opened_.counts.sent}, {"of", rows}});
+  }
+  begun_ = context_.clock.SteadyNanos();
+  return Failpoint("resume.gaps");
+}
+
+bool StoreWorker::complete() const {
+  return opened_.published || opened_.committed.Tiles(sink_context_.rows);
+}
+
+Result<WriteReport> StoreWorker::TryWrite(const Batch& batch) {
+  allowed_ = 0;
+  auto report = planned_.sink->Write(batch, sink_context_);
+  using Outcome = WriteReport::Outcome;
+  if (!report || report->outcome == Outcome::kRolledBack || report->outcome == Outcome::kUnknown) {
+    context_.budget.TakeBack("store " + name(), allowed_);
+  }
+  return report;
+}
+
+// The same span again and again until its outcome is known: exponential backoff with full jitter.
+Status StoreWorker::WriteBatch(const Batch& batch) {
+  const RetryPolicy& policy = planned_.store->retry;
+  const int64_t begun = context_.clock.SteadyNanos();
+  std::minstd_rand random(static_cast<uint32_t>(context_.run.seed + batch.span.from));
+  for (int attempt = 1;; ++attempt) {
+    TRANCHE_ASSIGN(WriteReport report, TryWrite(batch));
+    switch (report.outcome) {
+      case WriteReport::Outcome::kCommitted:
+      case WriteReport::Outcome::kAlreadyCommitted:
+        report_.retries += attempt - 1;
+        Note(report, batch.span.rows(), (context_.clock.SteadyNanos() - begun) / 1e9);
+        return {};
+      case WriteReport::Outcome::kFenced:
+        return Fail(Code::kBusy, "store '{}': another run has taken over", name())
+            .Hint("wait until it has ended, then run this again");
+      case WriteReport::Outcome::kRolledBack:
+      case WriteReport::Outcome::kUnknown:
+        break;
+    }
+    if (attempt >= policy.attempts) {
+      return Fail(Code::kOutside, "store '{}': rows {} to {} could not be stored in {} attempts: {}", name(),
+                  batch.span.from, batch.span.to, attempt, report.message)
+          .Hint("run it again to resume");
+    }
+    TRANCHE_TRY(context_.stop.Check());
+    const double most =
+        std::min<double>(policy.most.count(), policy.least.count() * std::pow(2.0, attempt - 1));
+    context_.clock.Sleep(Duration(static_cast<int64_t>(std::uniform_real_distribution(0.0, most)(random))));
+  }
+}
+
+void StoreWorker::Note(const WriteReport& report, int64_t rows, double seconds) {
+  opened_.counts += report.counts;
+  report_.bytes += report.bytes;
+  report_.batches.Add({.rows = rows, .bytes = report.bytes, .seconds = seconds});
+  report_.progress.Add({.seconds = (context_.clock.NowMicros() - context_.run.started) / 1e6,
+                        .rows = opened_.counts.stored,
+                        .bytes = report_.bytes});
+  context_.progress.rows_stored += report.counts.stored;
+  context_.progress.bytes_stored += report.bytes;
+  context_.progress.rejects += report.counts.rejected;
+  ++context_.progress.batches;
+}
+
+Status StoreWorker::Store(const SealedStage& stage) {
+  Sample(stage);
+  if (planned_.sink->whole()) {
+    if (complete()) return {};
+    TRANCHE_ASSIGN(std::string reader, RegisterSpool(*engine_, *stage.spool));
+    SqlText sql("SELECT * FROM ");
+    sql << SpoolRelation(*stage.spool, reader, /*hidden=*/false);
+    auto counts = StoreDirect(sql);
+    engine_->Unregister(reader);
+    if (!counts) return std::move(counts).error();
+    return {};
+  }
+  Cutter cutter(*stage.spool, opened_.committed.Gaps(sink_context_.rows), planned_.store->batch);
+  while (true) {
+    TRANCHE_TRY(context_.stop.Check());
+    TRANCHE_ASSIGN(std::optional<Batch> batch, cutter.Next());
+    if (!batch) break;
+    TRANCHE_TRY(WriteBatch(*batch));
+    opened_.committed.Add(batch->span);
+  }
+  return context_.budget.JudgeEnd("store " + name(), sink_context_.rows);
+}
+
+Status StoreWorker::Forget() {
+  for (const Span& span : opened_.committed.spans()) TRANCHE_TRY(journal_->Remove(span));
+  opened_ = {};
+  return {};
+}
+
+Result<Counts> StoreWorker::StoreDirect(const SqlText& sql) {
+  StopSignal::Watch watch(context_.stop, *engine_);
+  const int64_t begun = context_.clock.SteadyNanos();
+  auto counts = planned_.sink->WriteDirect({sql, &context_.job.values}, sink_context_);
+  TRANCHE_TRY(context_.stop.Check());
+  if (!counts) return std::move(counts).error();
+  Note({.counts = *counts}, counts->sent, (context_.clock.SteadyNanos() - begun) / 1e9);
+  opened_.committed.Add({0, counts->sent});
+  return *counts;
+}
+
+namespace {
+
+constexpr size_t kMostRejects = 1000;  // that the report looks at
+
+}  // namespace
+
+Status StoreWorker::Judge() {
+  report_.seconds += (context_.clock.SteadyNanos() - begun_) / 1e9;
+  TRANCHE_ASSIGN(const Sink::Totals totals, planned_.sink->Sum(sink_context_));
+  report_.counts = totals.counts;
+  const int64_t rows = sink_context_.rows;
+  if (totals.counts.sent != rows || !totals.counts.balanced() || !totals.tiles) {
+    return Fail(Code::kData,
+                "store '{}' does not balance: {} rows of the stage; the store says {} sent = {} stored + {} "
+                "superseded + {} unmatched + {} rejected{}",
+                name(), rows, totals.counts.sent, totals.counts.stored, totals.counts.superseded,
+                totals.counts.unmatched, totals.counts.rejected, totals.tiles ? "" : ", with gaps")
+        .Hint("look into the target's tranche_batch, or at the parts; nothing was published");
+  }
+  if (totals.target_rows && *totals.target_rows != totals.counts.stored) {
+    return Fail(Code::kData, "store '{}' does not balance: {} rows were stored, {} are in its files", name(),
+                totals.counts.stored, *totals.target_rows);
+  }
+  return {};
+}
+
+Status StoreWorker::Finish() {
+  TRANCHE_TRY(planned_.sink->Finish(sink_context_));
+  report_.published = true;
+  return Failpoint("store.finished");
+}
+
+namespace {
+
+constexpr int64_t kSampleRows = 1000;
+constexpr int64_t kSampleReads = 400'000;  // beyond that many rows only the first are looked at
+
+}  // namespace
+
+// A sample is for the report: without one the run is as good.
+void StoreWorker::Sample(const SealedStage& stage) {
+  const Spool& spool = *stage.spool;
+  auto reader = RegisterSpool(*engine_, spool);
+  if (!reader) return;
+  const std::string rows = SpoolRelation(spool, *reader, /*hidden=*/false).text();
+  const int64_t stride = spool.rows() > kSampleReads ? 1 : (spool.rows() + kSampleRows - 1) / kSampleRows;
+  std::string sql = fmt::format("SELECT * FROM {} LIMIT {}", rows, kSampleRows);
+  if (stride > 1) {
+    sql = fmt::format(
+        "SELECT * EXCLUDE (__tranche_n) FROM (SELECT *, row_number() OVER () AS __tranche_n FROM {}) "
+        "WHERE __tranche_n % {} = 1",
+        rows, stride);
+  }
+  if (auto columns = engine_->Bind({SqlText("SELECT * FROM " + rows), nullptr}); columns) {
+    if (auto sample = engine_->Select({SqlText(sql), nullptr}); sample) {
+      report_.sample = {.columns = *std::move(columns), .rows = *std::move(sample)};
+    }
+  }
+  engine_->Unregister(*reader);
+}
+
+}  // namespace tranche

@@ -1,0 +1,400 @@
+#include <algorithm>
+
+#include <arrow/builder.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include "tranche/base/failpoint.h"
+#include "tranche/base/file.h"
+#include "tranche/sinks/batch_table.h"
+#include "tranche/sinks/database_sink.h"
+#include "tranche/sinks/duckdb_table.h"
+#include "tranche/sinks/sinks.h"
+#include "tranche/sql/bisect.h"
+#include "tranche/sql/duckdb_file.h"
+#include "tranche/sql/ledger.h"
+
+namespace tranche {
+namespace {
+
+// Two sessions of this process changed the same thing at once; DuckDB lets the first win and says so to the
+// other.
+bool IsConflict(const Error& error) {
+  return error.code == Code::kOutside && error.message.find("onflict") != std::string::npos;
+}
+
+class DuckDbStore : public Sink {
+ public:
+  explicit DuckDbStore(DatabaseOptions options) : options_(std::move(options)) {}
+
+  Status Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) override;
+  Result<Opened> Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) override;
+  Result<WriteReport> Write(const Batch& batch, SinkContext& context) override;
+  Result<Totals> Sum(SinkContext& context) override { return ledger_->Sum(context.rows); }
+  Status Finish(SinkContext& context) override;
+  Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
+  std::string Describe() const override { return options_.Describe("duckdb"); }
+  std::string target() const override { return options_.Target(); }
+
+ private:
+  using Refused = std::vector<RefusedCell>;  // ascending
+
+  Status Connect(Engine& engine, bool writable);
+  // Checks without a write; leaves the store connected for reading.
+  Status CheckTarget(const arrow::Schema& schema, Engine& engine);
+  Status MakeTable(const arrow::Schema& schema);
+  // Looks at the table. Whether it is there with a definition that stays; then the rows have columns that fit
+  // it.
+  Result<bool> LookAt(DuckDbTable& target);
+  // DuckDB itself says whether the rows fit the table at all.
+  Status MakeStatements(const DuckDbTable& table);
+  Result<Opened> OpenTarget(SinkContext& context);
+  Status OpenTable(SinkContext& context, bool resumed);
+  Status CheckStored(const Opened& opened);
+  Result<Refused> FindUnfit(const arrow::RecordBatch& rows);
+  Result<int64_t> Insert(const arrow::RecordBatch& rows, const std::vector<Span>& spans);
+  // Adds the rows that the table refuses; an error if it refuses none.
+  Status FindRefused(const arrow::RecordBatch& rows, Refused& refused, const Error& error);
+  struct Attempted {
+    WriteReport report;
+    std::optional<Error> row_error;  // rolled back: some row is to blame
+  };
+  Result<Attempted> Attempt(const Batch& batch, const arrow::RecordBatch& rows, const Refused& refused,
+                            SinkContext& context);
+  Result<Counts> Count(const arrow::RecordBatch& rows, const Refused& refused, int64_t changed);
+  // Runs `work` in a transaction that is rolled back unless it returns a value and did not end it itself. One
+  // error aborts a DuckDB transaction, and a COMMIT after it gives no error and stores nothing: so COMMIT
+  // only ever follows success.
+  template <typename Work>
+  auto Transact(Work work) -> decltype(work());
+  Status Commit();
+
+  DatabaseOptions options_;
+  Engine* engine_ = nullptr;
+  std::unique_ptr<sql::SqlConnection> connection_;
+  std::unique_ptr<sql::Ledger> ledger_;
+  std::unique_ptr<BatchTable> table_;
+  Columns columns_;  // without the position
+  DuckDbStatements statements_;
+  std::string loaded_;  // the table that batches go into
+  int64_t allowed_ = 0;
+  bool in_transaction_ = false;
+  bool finished_ = false;
+};
+
+template <typename Work>
+auto DuckDbStore::Transact(Work work) -> decltype(work()) {
+  TRANCHE_TRY(engine_->Execute("BEGIN TRANSACTION"));
+  in_transaction_ = true;
+  auto result = work();
+  if (std::exchange(in_transaction_, false)) (void)engine_->Execute("ROLLBACK").has_value();
+  return result;
+}
+
+Status DuckDbStore::Commit() {
+  in_transaction_ = false;  // whatever comes of it
+  TRANCHE_TRY(engine_->Execute("COMMIT"));
+  return {};
+}
+
+Status DuckDbStore::Connect(Engine& engine, bool writable) {
+  if (connection_) return {};
+  engine_ = &engine;
+  TRANCHE_ASSIGN(std::string name, AttachDuckDb(engine, options_.path, writable));
+  TRANCHE_TRY(engine.Execute("USE " + name));
+  connection_ = sql::Connect(engine);
+  ledger_ = std::make_unique<sql::Ledger>(*connection_);
+  return {};
+}
+
+// The rows' schema with their position in the batch.
+std::shared_ptr<arrow::Schema> WithPosition(const arrow::Schema& schema) {
+  auto fields = schema.fields();
+  fields.push_back(arrow::field(std::string(kPositionColumn), arrow::int64()));
+  return arrow::schema(std::move(fields));
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> WithPosition(const arrow::RecordBatch& rows) {
+  arrow::Int64Builder positions;
+  auto status = positions.Reserve(rows.num_rows());
+  for (int64_t row = 0; status.ok() && row < rows.num_rows(); ++row) positions.UnsafeAppend(row);
+  auto array = status.ok() ? positions.Finish() : status;
+  if (!array.ok())
+    return Fail(Code::kOutside, "cannot number the rows of a batch: {}", array.status().message());
+  auto columns = rows.columns();
+  columns.push_back(*array);
+  return arrow::RecordBatch::Make(WithPosition(*rows.schema()), rows.num_rows(), std::move(columns));
+}
+
+Status DuckDbStore::MakeTable(const arrow::Schema& schema) {
+  TRANCHE_ASSIGN(table_, BatchTable::Make(*engine_, WithPosition(schema)));
+  columns_ = table_->columns();
+  columns_.pop_back();
+  return {};
+}
+
+Status DuckDbStore::Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) {
+  TRANCHE_TRY(options_.Check(*schema));
+  if (!Exists(options_.path)) return {};
+  return options_.Lasting(LookIntoDuckDb(engine, options_.path, [&](Engine& session) {
+    return DuckDbStore(options_).CheckTarget(*schema, session);
+  }));
+}
+
+Status DuckDbStore::CheckTarget(const arrow::Schema& schema, Engine& engine) {
+  TRANCHE_TRY(Connect(engine, /*writable=*/false));
+  TRANCHE_TRY(MakeTable(schema));
+  TRANCHE_TRY(ledger_->CheckTables());
+  DuckDbTable target(*connection_, options_.table);
+  TRANCHE_ASSIGN(bool keeps, LookAt(target));
+  if (!keeps) return {};
+  return MakeStatements(target);
+}
+
+Result<Opened> DuckDbStore::Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) {
+  TRANCHE_TRY(options_.Prepare(*schema));
+  Status connected = Connect(*context.engine, /*writable=*/true);
+  if (!connected) return std::move(connected).error().At(options_.place);
+  TRANCHE_TRY(MakeTable(*schema));
+  auto open = [&]() -> Result<Opened> {
+    TRANCHE_ASSIGN(Opened opened, OpenTarget(context));
+    TRANCHE_TRY(Commit());
+    return opened;
+  };
+  auto opened = Transact(open);
+  for (int attempt = 1; !opened && IsConflict(opened.error()) && attempt < 10; ++attempt) {
+    context.clock->Sleep(std::chrono::milliseconds(20 * attempt));  // another store makes the same ledger
+    opened = Transact(open);
+  }
+  if (!opened) return std::move(opened).error().At(options_.place);
+  TRANCHE_TRY(ledger_->NoteCommitted(context, 0));
+  TRANCHE_TRY(Failpoint("store.opened"));
+  return opened;
+}
+
+Result<Opened> DuckDbStore::OpenTarget(SinkContext& context) {
+  TRANCHE_ASSIGN(sql::Ledger::Run run, ledger_->Open(context, options_.table));
+  finished_ = run.opened.published;
+  if (finished_) return run.opened;
+  if (!run.abandoned.empty()) {
+    TRANCHE_TRY(engine_->Execute("DROP TABLE IF EXISTS " + QuoteName(options_.Staging(run.abandoned))));
+  }
+  TRANCHE_TRY(OpenTable(context, run.opened.committed.rows() > 0));
+  if (!context.trust_target) TRANCHE_TRY(CheckStored(run.opened));
+  TRANCHE_TRY(ledger_->SetState(sql::Ledger::State::kOpened));
+  return run.opened;
+}
+
+Result<bool> DuckDbStore::LookAt(DuckDbTable& target) {
+  TRANCHE_TRY(target.Look());
+  const bool keeps = options_.Keeps(target);
+  if (keeps) TRANCHE_TRY(target.CheckTakes(columns_));
+  return keeps;
+}
+
+Status DuckDbStore::OpenTable(SinkContext& context, bool resumed) {
+  DuckDbTable target(*connection_, options_.table);
+  TRANCHE_ASSIGN(bool keeps, LookAt(target));
+  loaded_ = options_.replaces() ? options_.Staging(context.run_id) : target.name();
+  DuckDbTable loaded(*connection_, loaded_);
+  TRANCHE_TRY(loaded.Look());
+  if (!loaded.exists()) {
+    if (resumed && !context.trust_target) return options_.TableGone(loaded_);
+    TRANCHE_TRY(options_.replaces() && keeps ? target.CreateLike(loaded_)
+                                             : loaded.Create(columns_, options_.key));
+    TRANCHE_TRY(loaded.Look());
+  }
+  return MakeStatements(loaded);
+}
+
+Status DuckDbStore::MakeStatements(const DuckDbTable& table) {
+  statements_ = DuckDbStatements::Make(table, columns_, options_.key, table_->from());
+  table_->Set({});
+  auto explained = engine_->Execute("EXPLAIN " + statements_.insert);
+  // That it may not be written just now comes up only where all else is right.
+  if (explained || explained.error().message.find("read-only mode") != std::string::npos) return {};
+  if (!options_.key.empty() && explained.error().message.find("conflict target") != std::string::npos) {
+    return options_.NoUniqueIndex();
+  }
+  return std::move(explained).error();
+}
+
+Status DuckDbStore::CheckStored(const Opened& opened) {
+  if (opened.counts.stored == 0) return {};
+  TRANCHE_ASSIGN(auto rows, connection_->Query("SELECT count(*) FROM " + QuoteName(loaded_)));
+  return options_.CheckStored(opened.counts.stored, sql::ToNumber(rows.at(0).at(0)));
+}
+
+Result<DuckDbStore::Refused> DuckDbStore::FindUnfit(const arrow::RecordBatch& rows) {
+  Refused refused;
+  if (statements_.unfit.empty()) return refused;
+  table_->Set(rows, {{0, rows.num_rows()}});
+  TRANCHE_ASSIGN(auto unfit, connection_->Query(statements_.unfit));
+  for (const TextRow& row : unfit)
+    refused.push_back({sql::ToNumber(row[0]), row[1].value_or(""), row[2].value_or("")});
+  return refused;
+}
+
+Result<int64_t> DuckDbStore::Insert(const arrow::RecordBatch& rows, const std::vector<Span>& spans) {
+  table_->Set(rows, spans);
+  return engine_->Execute(statements_.insert);
+}
+
+Result<Counts> DuckDbStore::Count(const arrow::RecordBatch& rows, const Refused& refused, int64_t changed) {
+  Counts counts;
+  counts.sent = rows.num_rows();
+  counts.rejected = static_cast<int64_t>(refused.size());
+  counts.stored = changed;
+  if (options_.key.empty()) return counts;
+  TRANCHE_ASSIGN(auto keys, connection_->Query(statements_.count_keys));
+  int64_t distinct = sql::ToNumber(keys.at(0).at(0));
+  if (statements_.insert.ends_with("DO NOTHING"))
+    counts.stored = distinct;  // rows that are all key: there before or now
+  counts.superseded = counts.sent - counts.rejected - distinct;
+  return counts;
+}
+
+Result<DuckDbStore::Attempted> DuckDbStore::Attempt(const Batch& batch, const arrow::RecordBatch& rows,
+                                                    const Refused& refused, SinkContext& context) {
+  using Outcome = WriteReport::Outcome;
+  Attempted attempted;
+  WriteReport& report = attempted.report;
+  report.bytes = batch.bytes;
+  TRANCHE_ASSIGN(sql::Ledger::Claim claim, ledger_->Take(batch.span));
+  report.counts = claim.counts;
+  if (claim.outcome != sql::Ledger::Claimed::kMine) {
+    bool fenced = claim.outcome == sql::Ledger::Claimed::kFenced;
+    report.outcome = fenced ? Outcome::kFenced : Outcome::kAlreadyCommitted;
+    return attempted;
+  }
+  TRANCHE_TRY(Failpoint("batch.claimed"));
+  auto changed = Insert(rows, Without(rows.num_rows(), refused));
+  if (!changed && changed.error().code == Code::kData) {
+    attempted.row_error = std::move(changed).error();
+    return attempted;
+  }
+  if (!changed) return std::move(changed).error();
+  TRANCHE_TRY(Failpoint("batch.written"));
+  TRANCHE_ASSIGN(report.counts, Count(rows, refused, *changed));
+  if (!refused.empty()) {
+    TRANCHE_TRY(context.allow_rejects(report.counts.rejected - allowed_));
+    allowed_ = report.counts.rejected;
+    TRANCHE_ASSIGN(report.rejects, MakeRejects(*table_, batch, context.store, refused));
+    TRANCHE_TRY(ledger_->AddRejects(report.rejects));
+  }
+  TRANCHE_TRY(ledger_->Record(batch.span, report.counts));
+  TRANCHE_TRY(Failpoint("batch.before_commit"));
+  if (Status committed = Commit(); !committed) {  // the claim will tell what came of it
+    report.outcome = Outcome::kUnknown;
+    report.message = committed.error().ToString();
+    return attempted;
+  }
+  TRANCHE_TRY(Failpoint("batch.committed"));
+  TRANCHE_TRY(ledger_->NoteCommitted(context, batch.span.rows()));
+  return attempted;
+}
+
+Status DuckDbStore::FindRefused(const arrow::RecordBatch& rows, Refused& refused, const Error& error) {
+  std::vector<int64_t> candidates;
+  for (Span span : Without(rows.num_rows(), refused)) {
+    for (int64_t row = span.from; row < span.to; ++row) candidates.push_back(row);
+  }
+  TRANCHE_ASSIGN(auto found,
+                 sql::Bisect(static_cast<int64_t>(candidates.size()),
+                             [&](const std::vector<Span>& probed) -> Result<std::optional<std::string>> {
+                               std::vector<Span> spans;
+                               for (Span span : probed) {
+                                 for (int64_t i = span.from; i < span.to; ++i) {
+                                   if (spans.empty() || spans.back().to != candidates[i])
+                                     spans.push_back({candidates[i], candidates[i]});
+                                   ++spans.back().to;
+                                 }
+                               }
+                               auto inserted = Transact([&] { return Insert(rows, spans); });
+                               if (inserted) return std::nullopt;
+                               if (inserted.error().code != Code::kData) return std::move(inserted).error();
+                               return inserted.error().message;
+                             }));
+  if (found.empty()) return Error(error);
+  for (sql::RefusedRow& row : found) refused.push_back({candidates[row.row], std::move(row.reason), ""});
+  std::ranges::sort(refused, {}, &RefusedCell::row);
+  return {};
+}
+
+Result<WriteReport> DuckDbStore::Write(const Batch& batch, SinkContext& context) {
+  TRANCHE_ASSIGN(auto rows, WithPosition(*batch.rows));
+  TRANCHE_ASSIGN(Refused refused, FindUnfit(*rows));
+  Batch numbered{batch.span, rows, batch.bytes};
+  allowed_ = 0;
+  while (true) {
+    auto attempted = Transact([&] { return Attempt(numbered, *rows, refused, context); });
+    if (!attempted && IsConflict(attempted.error())) {
+      WriteReport rolled_back;
+      rolled_back.outcome = WriteReport::Outcome::kRolledBack;
+      rolled_back.message = attempted.error().ToString();
+      return rolled_back;
+    }
+    if (!attempted) return std::move(attempted).error().In(options_.table);
+    if (!attempted->row_error) return std::move(attempted->report);
+    TRANCHE_TRY(FindRefused(*rows, refused, *attempted->row_error));
+  }
+}
+
+Status DuckDbStore::Finish(SinkContext& context) {
+  if (finished_) return {};
+  TRANCHE_TRY(Failpoint("publish.before"));
+  Status status = Transact([&]() -> Status {
+    if (options_.replaces()) {
+      DuckDbTable target(*connection_, options_.table);
+      TRANCHE_TRY(target.ReplaceBy(loaded_, columns_));
+      TRANCHE_TRY(Failpoint("replace.swapped"));
+    }
+    TRANCHE_TRY(ledger_->Finish(context.rows, context.keep_batches));
+    return Commit();
+  });
+  if (!status) return std::move(status).error().In(options_.table);
+  finished_ = true;
+  return Failpoint("ledger.finished");
+}
+
+Status DuckDbStore::ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) {
+  if (!connection_ && !Exists(options_.path)) return {};
+  TRANCHE_TRY(Connect(*context.engine, /*writable=*/false));
+  return ledger_->ListRejects(context, take);
+}
+
+}  // namespace
+
+SinkSpec DuckDbSink() {
+  SinkSpec spec;
+  spec.name = "duckdb";
+  spec.summary = "Writes a table of a DuckDB database.";
+  spec.doc =
+      "The file and the table are made where they are missing, with the types that the rows have. Columns go "
+      "by name, without "
+      "case. A batch is one transaction, which holds its rows and its line in the ledger (tables "
+      "`tranche_run`, "
+      "`tranche_batch` and `tranche_reject` of the same file), so a crash at any moment neither loses nor "
+      "doubles a row.\n\n"
+      "Values for a column of another type are cast; a row whose value does not fit, or would be rounded to "
+      "an integer or a "
+      "decimal, is rejected, as is one that a constraint of the table refuses. DuckDB allows one process at "
+      "a file that is "
+      "written.\n\n"
+      "`replace` loads into a table beside and swaps both in one transaction. A table with constraints, "
+      "defaults or indexes "
+      "keeps them: its rows are replaced.";
+  spec.shape = DatabaseShape("labs.duckdb");
+  spec.example = "duckdb: {path: labs.duckdb, table: labs, mode: replace}";
+  spec.modes = {"append", "replace", "upsert"};
+  spec.guarantee = "exactly once, by a ledger in the same file";
+  spec.policy.rows = 100'000;  // a transaction of DuckDB costs some 10 ms, whatever it holds
+  spec.policy.bytes = 64 << 20;
+  spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
+    TRANCHE_ASSIGN(DatabaseOptions parsed, DatabaseOptions::Parse(options));
+    return std::make_unique<DuckDbStore>(std::move(parsed));
+  };
+  return spec;
+}
+
+}  // namespace tranche

@@ -1,0 +1,15 @@
+// The specs of the stores in this folder.
+#pragma once
+
+#include "tranche/connector/spec.h"
+
+namespace tranche {
+
+SinkSpec CsvSink();
+SinkSpec JsonSink();
+SinkSpec ParquetSink();
+SinkSpec ArrowSink();
+SinkSpec SqliteSink();
+SinkSpec DuckDbSink();
+
+}  // namespace tranche

@@ -1,0 +1,171 @@
+#include "tranche/sources/csv_reader.h"
+
+#include <algorithm>
+
+namespace tranche {
+namespace {
+
+int64_t CountLineEnds(std::string_view text) {
+  int64_t count = std::ranges::count(text, '\n');
+  for (size_t at = text.find('\r'); at != std::string_view::npos; at = text.find('\r', at + 1)) {
+    count += at + 1 == text.size() || text[at + 1] != '\n';
+  }
+  return count;
+}
+
+}  // namespace
+
+CsvReader::CsvReader(TextCursor cursor, const CsvDialect& dialect)
+    : cursor_(std::move(cursor)), dialect_(dialect) {
+  for (char c : {dialect.delimiter, '\n', '\r'}) ends_field_[static_cast<unsigned char>(c)] = true;
+}
+
+Result<CsvReader> CsvReader::Open(const std::string& path, const CsvDialect& dialect) {
+  TRANCHE_ASSIGN(TextCursor cursor, TextCursor::Open(path, dialect.encoding));
+  return CsvReader(std::move(cursor), dialect);
+}
+
+Status CsvReader::SkipLines(int64_t count) {
+  while (count > 0) {
+    const size_t end = EndOfLine(cursor_.window());
+    if (end != std::string_view::npos) {
+      cursor_.Advance(end);
+      ++line_;
+      --count;
+      continue;
+    }
+    TRANCHE_ASSIGN(bool more, cursor_.Fill());
+    if (more) continue;
+    cursor_.Advance(cursor_.window().size());
+    return {};
+  }
+  return {};
+}
+
+Result<bool> CsvReader::Next() {
+  cursor_.Advance(pending_);
+  pending_ = 0;
+  record_.line = line_;
+  record_.byte = cursor_.byte();
+  bool last = false;
+  while (true) {
+    const std::string_view window = cursor_.window();
+    if (last && window.empty()) return false;
+    if (!window.empty()) {
+      if (dialect_.comment != 0 && window.front() == dialect_.comment) {
+        TRANCHE_TRY(SkipLines(1));
+        record_.line = line_;
+        record_.byte = cursor_.byte();
+        continue;
+      }
+      if (Parse(window, last) == Parsed::kDone) return true;
+      if (window.size() > kMostRecordBytes) {
+        if (Malformed(window, false, "the row is longer than 16 MiB") == Parsed::kDone) return true;
+        return Fail(Code::kData, "line {} is longer than 16 MiB", line_);
+      }
+    }
+    TRANCHE_ASSIGN(bool more, cursor_.Fill());
+    last = !more;
+  }
+}
+
+// Offset after the end of the first line; npos where it is not in `text` (or "\r" ends it, and "\n" may
+// follow).
+size_t CsvReader::EndOfLine(std::string_view text) const {
+  const size_t at = text.find_first_of("\r\n");
+  if (at == std::string_view::npos || text[at] == '\n') return at == std::string_view::npos ? at : at + 1;
+  if (at + 1 == text.size()) return std::string_view::npos;
+  return at + (text[at + 1] == '\n' ? 2 : 1);
+}
+
+CsvReader::Parsed CsvReader::Take(std::string_view text, size_t raw, size_t used) {
+  record_.raw = text.substr(0, raw);
+  pending_ = used;
+  for (const auto& [field, range] : moved_) {
+    record_.fields[field].text = std::string_view(unescaped_).substr(range.first, range.second);
+  }
+  const bool quotes = std::ranges::any_of(record_.fields, &CsvField::quoted);
+  line_ += quotes && record_.problem.empty() ? CountLineEnds(text.substr(0, used)) : 1;
+  return Parsed::kDone;
+}
+
+CsvReader::Parsed CsvReader::Malformed(std::string_view text, bool last, std::string problem) {
+  size_t end = EndOfLine(text);
+  if (end == std::string_view::npos) {
+    if (!last) return Parsed::kNeedsMore;
+    end = text.size();
+  }
+  moved_.clear();
+  record_.problem = std::move(problem);
+  return Take(text, std::min(end, text.find_first_of("\r\n")), end);
+}
+
+// `at` is after the opening quote; afterwards it is after the closing one.
+CsvReader::Parsed CsvReader::ParseQuoted(std::string_view text, bool last, size_t& at) {
+  const size_t start = at;
+  const size_t moved = unescaped_.size();
+  size_t copied = start;
+  while (true) {
+    const char stops[] = {dialect_.quote, dialect_.escape};
+    at = text.find_first_of(
+        std::string_view(stops, dialect_.quote == dialect_.escape || dialect_.escape == 0 ? 1 : 2), at);
+    if (at == std::string_view::npos) {
+      return last ? Malformed(text, last, "a quote opens a value and none closes it") : Parsed::kNeedsMore;
+    }
+    const bool next = at + 1 < text.size();
+    if (!next && !last) return Parsed::kNeedsMore;
+    const bool escaped = text[at] == dialect_.escape && next &&
+                         (text[at + 1] == dialect_.quote || text[at + 1] == dialect_.escape);
+    if (escaped) {
+      unescaped_.append(text, copied, at - copied);
+      copied = at + 1;
+      at += 2;
+    } else if (text[at] == dialect_.quote) {
+      break;
+    } else {
+      ++at;  // an escape before anything else is itself
+    }
+  }
+  record_.fields.push_back({.text = text.substr(start, at - start), .quoted = true});
+  if (copied != start) {
+    unescaped_.append(text, copied, at - copied);
+    moved_.push_back({record_.fields.size() - 1, {moved, unescaped_.size() - moved}});
+  }
+  ++at;
+  return Parsed::kDone;
+}
+
+CsvReader::Parsed CsvReader::Parse(std::string_view text, bool last) {
+  record_.fields.clear();
+  record_.problem.clear();
+  unescaped_.clear();
+  moved_.clear();
+  size_t at = 0;
+  while (true) {
+    const size_t start = at;
+    size_t open = at;
+    while (open < text.size() && text[open] == ' ') ++open;
+    if (dialect_.quote != 0 && open < text.size() && text[open] == dialect_.quote) {
+      at = open + 1;
+      const Parsed parsed = ParseQuoted(text, last, at);
+      if (parsed != Parsed::kDone || !record_.problem.empty()) return parsed;
+      while (at < text.size() && text[at] == ' ') ++at;
+      if (at < text.size() && !ends_field_[static_cast<unsigned char>(text[at])]) {
+        return Malformed(text, last, fmt::format("a quoted value is followed by '{}'", text.substr(at, 1)));
+      }
+    } else {
+      while (at < text.size() && !ends_field_[static_cast<unsigned char>(text[at])]) ++at;
+      if (at < text.size() || last) record_.fields.push_back({.text = text.substr(start, at - start)});
+    }
+    if (at == text.size()) return last ? Take(text, at, at) : Parsed::kNeedsMore;
+    if (text[at] == dialect_.delimiter) {
+      ++at;
+      continue;
+    }
+    if (text[at] == '\n') return Take(text, at, at + 1);
+    if (at + 1 == text.size() && !last) return Parsed::kNeedsMore;
+    return Take(text, at, at + (at + 1 < text.size() && text[at + 1] == '\n' ? 2 : 1));
+  }
+}
+
+}  // namespace tranche

@@ -1,0 +1,114 @@
+#include <gmock/gmock.h>
+
+#include "tranche/sources/source_fixture.h"
+
+namespace tranche {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class JsonSourceTest : public SourceFixture {
+ protected:
+  Outcome ReadJson(const std::string& content,
+                   nlohmann::ordered_json options = nlohmann::ordered_json::object()) {
+    if (!options.contains("path")) options["path"] = Write("a.json", content);
+    return Read(JsonSource(), options);
+  }
+};
+
+TEST_F(JsonSourceTest, GuessesTypes) {
+  Outcome outcome = ReadJson(
+      R"({"i": 1, "big": 9007199254740993, "u": 18446744073709551615, "d": 1, "b": true, "s": "12", "day": "2026-11-03",
+ "at": "2026-11-03T10:00:00", "o": {"x": 1, "y": ["a"]}, "l": [1, 2], "n": null, "mix": 1}
+{"i": 2, "big": 1, "u": 1, "d": 2.5, "b": null, "s": "x", "day": null, "o": {"x": 2}, "l": [], "mix": "x"}
+)",
+      {{"format", "values"}});
+  EXPECT_EQ(outcome.columns,
+            "i BIGINT, big BIGINT, u UBIGINT, d DOUBLE, b BOOLEAN, s VARCHAR, day DATE, at TIMESTAMP, o "
+            "STRUCT(x BIGINT, y "
+            "VARCHAR[]), l BIGINT[], n VARCHAR, mix VARCHAR");
+  EXPECT_EQ(outcome.rows,
+            "1|9007199254740993|18446744073709551615|1.0|true|12|2026-11-03|2026-11-03 10:00:00|{'x': 1, "
+            "'y': [a]}|[1, "
+            "2]|NULL|1\n"
+            "2|1|1|2.5|NULL|x|NULL|NULL|{'x': 2, 'y': NULL}|[]|NULL|x\n");
+  EXPECT_EQ(outcome.recovered, 0);
+  EXPECT_EQ(outcome.read, 2);
+  EXPECT_TRUE(outcome.exact);
+}
+
+TEST_F(JsonSourceTest, FindsTheFormat) {
+  EXPECT_EQ(ReadJson("[{\"a\": 1}, {\"a\": 2}]").rows, "1\n2\n");
+  EXPECT_EQ(ReadJson("{\"a\": 1}\n{\"a\": 2}").rows, "1\n2\n");
+  EXPECT_EQ(ReadJson("{\n  \"a\": 1\n}\n{\n  \"a\": 2\n}\n").rows, "1\n2\n");
+  EXPECT_EQ(ReadJson("\xEF\xBB\xBF{\"a\": 1}\n").rows, "1\n");
+}
+
+TEST_F(JsonSourceTest, RefusesBadLinesWithTheirPlace) {
+  Outcome outcome = ReadJson(
+      "{\"a\": 1, \"o\": {\"x\": 1}}\n\n{\"a\": \"foo\"}\n{\"a\": 2,\n[1]\n{\"a\": 1.5}\n{\"a\": 3, \"a\": "
+      "4}\n"
+      "{\"a\": 5, \"o\": {\"x\": \"y\"}}\n{\"a\": 6, \"o\": null}\n",
+      {{"types", {{"a", "bigint"}, {"o", "struct(x bigint)"}}}});
+  EXPECT_EQ(outcome.rows, "1|{'x': 1}\n6|NULL\n");
+  EXPECT_THAT(
+      outcome.rejects,
+      ElementsAre("a.json:3 @25 a: \"foo\" is not of type BIGINT [{\"a\": \"foo\"}]",
+                  "a.json:4 @38 -: is malformed JSON [{\"a\": 2,]", "a.json:5 @47 -: is not an object [[1]]",
+                  "a.json:6 @51 a: \"1.5\" is not of type BIGINT [{\"a\": 1.5}]",
+                  "a.json:7 @62 -: has a key twice [{\"a\": 3, \"a\": 4}]",
+                  HasSubstr("a.json:8 @79 o: \"{\"x\":\"y\"}\" is not of type STRUCT(x BIGINT)")));
+  EXPECT_EQ(outcome.recovered, 1);
+  EXPECT_EQ(outcome.read, 8);
+}
+
+TEST_F(JsonSourceTest, RefusesBadItemsOfAnArray) {
+  Outcome outcome = ReadJson("[{\"a\": 1}, {\"a\": \"x\"}, {\"a\": 3}]", {{"types", {{"a", "bigint"}}}});
+  EXPECT_EQ(outcome.rows, "1\n3\n");
+  EXPECT_THAT(outcome.rejects, ElementsAre("a.json:- @- a: \"x\" is not of type BIGINT [{\"a\": \"x\"}]"));
+  outcome = ReadJson("[{\"a\": 1}, {\"a\": 2}, {\"a\": ");
+  EXPECT_THAT(outcome.rows, HasSubstr("Malformed JSON in file \"a.json\""));
+  EXPECT_EQ(outcome.code, Code::kData);
+}
+
+TEST_F(JsonSourceTest, PicksFieldsAndRows) {
+  const std::string text =
+      R"({"items": [{"id": 1, "user": {"login": "x", "a/b": 1.5}}, {"id": 2, "user": {"login": "y"}}], "page": 1}
+{"items": [{"id": 3}], "page": 2}
+)";
+  Outcome outcome = ReadJson(
+      text, {{"rows", "/items"}, {"fields", {{"id", "/id"}, {"login", "/user/login"}, {"r", "/user/a~1b"}}}});
+  EXPECT_EQ(outcome.columns, "id BIGINT, login VARCHAR, r DOUBLE");
+  EXPECT_EQ(outcome.rows, "1|x|1.5\n2|y|NULL\n3|NULL|NULL\n");
+  outcome = ReadJson(text, {{"rows", "/items"}});
+  EXPECT_EQ(outcome.columns, "id BIGINT, user STRUCT(login VARCHAR, \"a/b\" DOUBLE)");
+  outcome = ReadJson(text + "{\"items\": 5}\n", {{"rows", "/items"}, {"fields", {{"id", "/id"}}}});
+  EXPECT_EQ(outcome.rows, "1\n2\n3\n");
+  EXPECT_THAT(outcome.rejects,
+              ElementsAre(HasSubstr("a.json:3 @139 -: has no array at /items [{\"items\": 5}]")));
+}
+
+TEST_F(JsonSourceTest, ReadsFormatsOfDates) {
+  Outcome outcome = ReadJson("{\"d\": \"03.11.2026\"}\n{\"d\": \"2026-11-03\"}\n",
+                             {{"types", {{"d", {{"date", "%d.%m.%Y"}}}}}});
+  EXPECT_EQ(outcome.rows, "2026-11-03\n");
+  EXPECT_THAT(outcome.rejects,
+              ElementsAre(HasSubstr("a.json:2 @20 d: \"2026-11-03\" is not of type DATE as %d.%m.%Y")));
+}
+
+TEST_F(JsonSourceTest, ReadsManyFiles) {
+  Write("x/1.ndjson", "{\"a\": 1}\n");
+  Write("x/2.ndjson", "{\"b\": \"q\", \"a\": 2}\n");
+  EXPECT_EQ(ReadJson("", {{"path", Path("x/*.ndjson")}}).rows, "1|NULL\n2|q\n");
+}
+
+TEST_F(JsonSourceTest, Mistakes) {
+  EXPECT_THAT(ReadJson("{\"a\": 1, \"A\": 2}\n").rows, HasSubstr("keys 'a' and 'A' differ only by case"));
+  EXPECT_THAT(ReadJson("").rows, HasSubstr("a.json holds no objects"));
+  EXPECT_THAT(ReadJson("{\"a\": 1}", {{"fields", {{"a", "a"}}}}).rows, HasSubstr("'a' is no JSON pointer"));
+}
+
+}  // namespace
+}  // namespace tranche

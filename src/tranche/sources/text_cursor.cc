@@ -1,0 +1,133 @@
+#include "tranche/sources/text_cursor.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace tranche {
+namespace {
+
+constexpr size_t kBlock = 1 << 20;
+constexpr size_t kShown = 64 << 10;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+}  // namespace
+
+Result<TextCursor> TextCursor::Open(const std::string& path, Encoding encoding) {
+  TRANCHE_ASSIGN(auto stream, OpenText(path, encoding));
+  TextCursor cursor(std::move(stream), encoding);
+  while (cursor.window().size() < kByteOrderMark.size()) {
+    TRANCHE_ASSIGN(bool more, cursor.Fill());
+    if (!more) break;
+  }
+  const std::string_view start = cursor.window();
+  if (encoding == Encoding::kUtf8 && (start.starts_with("\xFF\xFE") || start.starts_with("\xFE\xFF"))) {
+    return Fail(Code::kJob, "{} is UTF-16", path).Hint("add `encoding: utf-16`");
+  }
+  if (start.starts_with(kByteOrderMark) && encoding != Encoding::kLatin1)
+    cursor.Advance(kByteOrderMark.size());
+  return cursor;
+}
+
+Result<bool> TextCursor::Fill() {
+  if (ended_) return false;
+  if (from_ > 0) {
+    std::memmove(buffer_.data(), buffer_.data() + from_, to_ - from_);
+    to_ -= from_;
+    from_ = 0;
+  }
+  if (buffer_.size() < to_ + kBlock) buffer_.resize(std::max(2 * to_, to_ + kBlock));
+  TRANCHE_ASSIGN(size_t got, stream_->Read(std::span(buffer_).subspan(to_)));
+  to_ += got;
+  ended_ = got == 0;
+  return !ended_;
+}
+
+void TextCursor::Advance(size_t bytes) {
+  byte_ += SourceLength(window().substr(0, bytes), encoding_);
+  from_ += bytes;
+}
+
+Result<LineReader> LineReader::Open(const std::string& path, Encoding encoding) {
+  TRANCHE_ASSIGN(TextCursor cursor, TextCursor::Open(path, encoding));
+  return LineReader(std::move(cursor));
+}
+
+Result<bool> LineReader::Next() {
+  cursor_.Advance(pending_);
+  pending_ = 0;
+  size_t searched = 0;
+  line_ = {.text = {}, .number = line_.number + 1, .byte = cursor_.byte()};
+  while (true) {
+    const std::string_view window = cursor_.window();
+    const auto* end = static_cast<const char*>(
+        searched < window.size() ? std::memchr(window.data() + searched, '\n', window.size() - searched)
+                                 : nullptr);
+    if (end != nullptr) {
+      line_.text = window.substr(0, static_cast<size_t>(end - window.data()));
+      if (line_.text.size() > kMostRecordBytes) return SkipRest();
+      pending_ = line_.text.size() + 1;
+      break;
+    }
+    if (window.size() > kMostRecordBytes) return SkipRest();
+    searched = window.size();
+    TRANCHE_ASSIGN(bool more, cursor_.Fill());
+    if (more) continue;
+    if (cursor_.window().empty()) return false;
+    line_.text = cursor_.window();
+    pending_ = line_.text.size();
+    break;
+  }
+  if (line_.text.ends_with('\r')) line_.text.remove_suffix(1);
+  return true;
+}
+
+Result<bool> LineReader::SkipRest() {
+  beginning_ = cursor_.window().substr(0, kShown);
+  line_.text = beginning_;
+  line_.too_long = true;
+  while (true) {
+    const size_t end = cursor_.window().find('\n');
+    if (end != std::string_view::npos) {
+      cursor_.Advance(end + 1);
+      return true;
+    }
+    cursor_.Advance(cursor_.window().size());
+    TRANCHE_ASSIGN(bool more, cursor_.Fill());
+    if (!more) return true;
+  }
+}
+
+bool IsUtf8(std::string_view text) {
+  const auto* at = reinterpret_cast<const unsigned char*>(text.data());
+  const auto* const end = at + text.size();
+  auto follows = [&](int count, unsigned char least, unsigned char most) {
+    if (end - at <= count || at[1] < least || at[1] > most) return false;
+    for (int i = 2; i <= count; ++i) {
+      if ((at[i] & 0xC0) != 0x80) return false;
+    }
+    at += count + 1;
+    return true;
+  };
+  while (at < end) {
+    uint64_t eight;
+    while (end - at >= 8 && (std::memcpy(&eight, at, 8), (eight & 0x8080808080808080U) == 0)) at += 8;
+    if (at == end) return true;
+    const unsigned char c = *at;
+    bool good = true;
+    if (c < 0x80) {
+      ++at;
+    } else if (c >= 0xC2 && c < 0xE0) {
+      good = follows(1, 0x80, 0xBF);
+    } else if (c >= 0xE0 && c < 0xF0) {
+      good = follows(2, c == 0xE0 ? 0xA0 : 0x80, c == 0xED ? 0x9F : 0xBF);
+    } else if (c >= 0xF0 && c < 0xF5) {
+      good = follows(3, c == 0xF0 ? 0x90 : 0x80, c == 0xF4 ? 0x8F : 0xBF);
+    } else {
+      return false;
+    }
+    if (!good) return false;
+  }
+  return true;
+}
+
+}  // namespace tranche

@@ -1,0 +1,220 @@
+#include "tranche/sources/typed.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "tranche/batch/cutter.h"
+#include "tranche/connector/step.h"
+
+namespace tranche {
+namespace {
+
+constexpr std::array kWholeTypes = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT",  "HUGEINT",
+                                    "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"};
+constexpr std::string_view kExactlyWhole =
+    "9007199254740992";  // 2^53: below it every whole number is a DOUBLE
+
+bool IsWhole(const std::string& type) { return std::ranges::find(kWholeTypes, type) != kWholeTypes.end(); }
+
+bool IsNested(const std::string& type) {
+  return type.ends_with(']') || type.starts_with("STRUCT(") || type.starts_with("MAP(");
+}
+
+bool ByDouble(const TypedColumn& column) {
+  return IsWhole(column.type) && !column.wide && !column.type.ends_with("HUGEINT") &&
+         column.type != "UBIGINT";
+}
+
+// The whole number that a DOUBLE is, or NULL.
+std::string WholeOf(const std::string& number, const std::string& type) {
+  return fmt::format("CASE WHEN abs({0}) < {1} AND TRY_CAST({0} AS {2}) = {0} THEN TRY_CAST({0} AS {2}) END",
+                     number, kExactlyWhole, type);
+}
+
+// 'a' AS a text of SQL, cut for people.
+std::string Shown(const std::string& source) {
+  return fmt::format("'\"' || left({0}, 100) || CASE WHEN length({0}) > 100 THEN '…' ELSE '' END || '\"'",
+                     source);
+}
+
+std::string MarkRow(std::string_view input, const std::string& reason, const std::string& column) {
+  return fmt::format(
+      "CAST(to_json({{'origin': {}, 'reason': {}, 'column': {}, 'file': file, 'line': line, 'byte': byte, "
+      "'row': text}}) AS VARCHAR)",
+      QuoteText(fmt::format("input {}", input)), reason, column);
+}
+
+std::string Misfit(const TypedColumn& column) {
+  const std::string what =
+      column.format.empty() ? column.type : fmt::format("{} as {}", column.type, column.format);
+  return QuoteText(fmt::format(" is not of type {}", what));
+}
+
+// Rules in the order in which they are tried; each is a type, a pattern of the whole value and whether the
+// value must also convert.
+struct Rule {
+  std::string_view type;
+  std::string_view pattern;
+};
+constexpr std::string_view kWholePattern = "[+-]?(0|[1-9][0-9]*)";
+constexpr std::array<Rule, 9> kRules = {{
+    {"BOOLEAN", "(?i)true|false"},
+    {"BIGINT", kWholePattern},
+    {"UBIGINT", kWholePattern},
+    {"HUGEINT", kWholePattern},
+    {"DOUBLE", "(?i)[+-]?(0|[1-9][0-9]*)?(\\.[0-9]*)?(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity)"},
+    {"DATE", "[0-9]{4}-[0-9]{2}-[0-9]{2}"},
+    {"TIME", "[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?"},
+    {"TIMESTAMP", "[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?)?"},
+    {"TIMESTAMP WITH TIME ZONE",
+     "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)? "
+     "?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"},
+}};
+
+}  // namespace
+
+Columns ToColumns(const std::vector<TypedColumn>& columns) {
+  Columns plain;
+  for (const TypedColumn& column : columns) plain.push_back({column.name, column.type});
+  return plain;
+}
+
+std::string ReadAs(const TypedColumn& column) {
+  if (!column.format.empty()) return "VARCHAR";
+  if (ByDouble(column)) return "DOUBLE";
+  return IsWhole(column.type) ? "VARCHAR" : column.type;
+}
+
+std::string Complaint(std::string_view input) {
+  return fmt::format("input '{}' has a value that is not of its column's type", input);
+}
+
+std::string FastValue(const TypedColumn& column, const std::string& source, const std::string& input) {
+  const std::string read_as = ReadAs(column);
+  if (read_as == column.type && column.format.empty()) return source;
+  const std::string value = read_as == "DOUBLE" ? WholeOf(source, column.type) : ValueOrNull(column, source);
+  return fmt::format("CASE WHEN {0} IS NULL THEN NULL ELSE coalesce({1}, error({2})) END", source, value,
+                     QuoteText(Complaint(input)));
+}
+
+std::string ValueOrNull(const TypedColumn& column, const std::string& source) {
+  if (!column.format.empty()) {
+    return fmt::format("TRY_CAST(try_strptime({}, {}) AS {})", source, QuoteText(column.format), column.type);
+  }
+  if (column.type == "VARCHAR") return source;
+  if (IsNested(column.type)) return fmt::format("TRY(CAST(CAST({} AS JSON) AS {}))", source, column.type);
+  if (column.type == "DATE") return fmt::format("CAST(try_strptime(trim({}), '%Y-%m-%d') AS DATE)", source);
+  if (!IsWhole(column.type)) return fmt::format("TRY(CAST({} AS {}))", source, column.type);
+  return fmt::format(
+      "CASE WHEN regexp_full_match(trim({0}), '[+-]?[0-9]+') THEN TRY_CAST({0} AS {1}) ELSE {2} END", source,
+      column.type, WholeOf(fmt::format("TRY_CAST({} AS DOUBLE)", source), column.type));
+}
+
+std::string CarefulScan(const std::vector<TypedColumn>& columns, const std::string& from,
+                        std::string_view input, const std::set<std::string>* unused) {
+  std::string names;
+  std::string values;
+  std::string marks =
+      fmt::format("WHEN problem IS NOT NULL THEN {}", MarkRow(input, "problem", "problem_column"));
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const std::string source = fmt::format("c{}", i);
+    const TypedColumn& column = columns[i];
+    names += fmt::format("v{} AS {}, ", i, QuoteName(column.name));
+    values += fmt::format(", {} AS v{}", ValueOrNull(column, source), i);
+    if (column.type == "VARCHAR" && column.format.empty()) continue;
+    if (unused != nullptr && unused->contains(column.name)) continue;
+    marks += fmt::format(
+        " WHEN v{0} IS NULL AND {1} IS NOT NULL THEN {2}", i, source,
+        MarkRow(input, fmt::format("{} || {}", Shown(source), Misfit(column)), QuoteText(column.name)));
+  }
+  return fmt::format("(SELECT {}CASE {} END AS {} FROM (SELECT *{} FROM {}))", names, marks,
+                     QuoteName(kRejectColumn), values, from);
+}
+
+std::string StrictScan(const std::vector<TypedColumn>& columns, const std::string& from,
+                       std::string_view input) {
+  const std::string complaint = fmt::format("error({})", QuoteText(Complaint(input)));
+  std::string items;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const std::string source = fmt::format("c{}", i);
+    const std::string value = ValueOrNull(columns[i], source);
+    if (i > 0) items += ", ";
+    items += value == source ? source
+                             : fmt::format("CASE WHEN {} IS NOT NULL THEN coalesce({}, {}) END", source,
+                                           value, complaint);
+    items += " AS " + QuoteName(columns[i].name);
+  }
+  return fmt::format(
+      "(SELECT {} FROM {} WHERE CASE WHEN problem IS NULL THEN true ELSE CAST({} AS BOOLEAN) END)", items,
+      from, complaint);
+}
+
+Status ApplyTypes(std::vector<TypedColumn>& columns,
+                  const std::vector<std::pair<std::string, TypeName>>& types, Engine& engine) {
+  for (const auto& [name, type] : types) {
+    const Columns plain = ToColumns(columns);
+    const Column* found = FindColumn(plain, name);
+    if (found == nullptr) return NoColumn(name, plain, type.place);
+    auto bound = engine.Bind({SqlText(fmt::format("SELECT CAST(NULL AS {}) AS value", type.type))});
+    if (!bound) return std::move(bound).error().At(type.place);
+    TypedColumn& column = columns[static_cast<size_t>(found - plain.data())];
+    column.type = bound->front().type;
+    column.format = type.format;
+    column.wide = column.wide || column.type == "VARCHAR";
+  }
+  return {};
+}
+
+namespace {
+
+using Candidates = std::vector<std::vector<size_t>>;  // indexes of kRules, for each column
+
+// Those rules of each column that all rows of `from` obey. Also finds wide numbers.
+Result<Candidates> Obeyed(std::vector<TypedColumn>& columns, const Candidates& candidates,
+                          const std::string& from, bool keep_unknown, Engine& engine) {
+  std::string items;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const std::string value = fmt::format("trim(c{})", i);
+    items +=
+        fmt::format("{}bool_or(abs(TRY_CAST({} AS HUGEINT)) >= {})", i > 0 ? ", " : "", value, kExactlyWhole);
+    for (size_t rule : candidates[i]) {
+      items += fmt::format(
+          ", bool_and(regexp_full_match({0}, {1}) AND TRY_CAST({0} AS {2}) IS NOT NULL) "
+          "FILTER (WHERE {0} IS NOT NULL)",
+          value, QuoteText(kRules[rule].pattern),
+          kRules[rule].type);  // NULL: no value, so far it may be anything
+    }
+  }
+  TRANCHE_ASSIGN(auto rows, engine.Select({SqlText(fmt::format("SELECT {} FROM {}", items, from))}));
+  size_t at = 0;
+  Candidates obeyed(columns.size());
+  for (size_t i = 0; i < columns.size(); ++i) {
+    columns[i].wide = rows.front()[at++] == "true";
+    for (size_t rule : candidates[i]) {
+      const auto& answer = rows.front()[at++];
+      if (answer == "true" || (!answer && keep_unknown)) obeyed[i].push_back(rule);
+    }
+  }
+  return obeyed;
+}
+
+}  // namespace
+
+// The first rows rule most types out; only what is left is tried on the whole sample.
+Status GuessTypes(std::vector<TypedColumn>& columns, const std::string& from, Engine& engine) {
+  constexpr int kFirst = 300;
+  if (columns.empty()) return {};
+  std::vector<size_t> all(kRules.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  TRANCHE_ASSIGN(Candidates first, Obeyed(columns, Candidates(columns.size(), all),
+                                          fmt::format("(SELECT * FROM {} LIMIT {})", from, kFirst),
+                                          /*keep_unknown=*/true, engine));
+  TRANCHE_ASSIGN(const Candidates obeyed, Obeyed(columns, first, from, /*keep_unknown=*/false, engine));
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (!obeyed[i].empty()) columns[i].type = kRules[obeyed[i].front()].type;
+  }
+  return {};
+}
+
+}  // namespace tranche

@@ -1,0 +1,72 @@
+#include "tranche/sql/bisect.h"
+
+#include <cmath>
+#include <random>
+#include <set>
+
+#include <gtest/gtest.h>
+
+namespace tranche::sql {
+namespace {
+
+// Rows with keys: a row is bad by itself, or because an earlier one that was taken has its key.
+struct Table {
+  std::vector<int> keys;
+  std::set<int64_t> bad;
+  int probes = 0;
+
+  std::optional<std::string> Refusal(const std::vector<Span>& rows) {
+    ++probes;
+    std::set<int> seen;
+    for (Span span : rows) {
+      for (int64_t row = span.from; row < span.to; ++row) {
+        if (bad.contains(row)) return "bad";
+        if (!seen.insert(keys[row]).second) return "twice";
+      }
+    }
+    return std::nullopt;
+  }
+  std::vector<RefusedRow> ByHand() const {
+    std::vector<RefusedRow> refused;
+    std::set<int> seen;
+    for (int64_t row = 0; row < static_cast<int64_t>(keys.size()); ++row) {
+      if (bad.contains(row)) {
+        refused.push_back({row, "bad"});
+      } else if (!seen.insert(keys[row]).second) {
+        refused.push_back({row, "twice"});
+      }
+    }
+    return refused;
+  }
+};
+
+TEST(Bisect, FindsWhatAScanFinds) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 500; ++round) {
+    int64_t rows = random() % 200;
+    Table table;
+    for (int64_t row = 0; row < rows; ++row) table.keys.push_back(random() % (1 + random() % 2000));
+    for (int i = 0; i < static_cast<int>(random() % 6) && rows > 0; ++i) table.bad.insert(random() % rows);
+    auto refused = Bisect(rows, [&](const std::vector<Span>& spans) -> Result<std::optional<std::string>> {
+      return table.Refusal(spans);
+    });
+    auto expected = table.ByHand();
+    ASSERT_EQ(refused->size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ((*refused)[i].row, expected[i].row);
+      EXPECT_EQ((*refused)[i].reason, expected[i].reason);
+    }
+    double bound = 2 + 2 * expected.size() * std::ceil(std::log2(rows + 2));
+    EXPECT_LE(table.probes, bound) << rows << " rows, " << expected.size() << " bad";
+  }
+}
+
+TEST(Bisect, AnErrorStopsIt) {
+  auto refused = Bisect(8, [](const std::vector<Span>&) -> Result<std::optional<std::string>> {
+    return Fail(Code::kOutside, "gone");
+  });
+  EXPECT_EQ(refused.error().message, "gone");
+}
+
+}  // namespace
+}  // namespace tranche::sql

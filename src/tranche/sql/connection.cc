@@ -1,0 +1,137 @@
+#include "tranche/sql/connection.h"
+
+#include <cstdlib>
+
+namespace tranche::sql {
+namespace {
+
+class SqliteConnection : public SqlConnection {
+ public:
+  explicit SqliteConnection(sqlite::Database& database) : database_(database) {}
+
+  Result<int64_t> Execute(std::string_view sql, const std::vector<Value>& values) override {
+    TRANCHE_TRY(database_.Execute(sql, Convert(values)));
+    return database_.changes();
+  }
+
+  Result<std::vector<TextRow>> Query(std::string_view sql, const std::vector<Value>& values) override {
+    TRANCHE_ASSIGN(auto statement, database_.Prepare(sql));
+    int index = 0;
+    auto converted = Convert(values);
+    for (const sqlite::Value& value : converted) statement.Bind(++index, value);
+    std::vector<TextRow> rows;
+    while (true) {
+      TRANCHE_ASSIGN(bool more, statement.Step());
+      if (!more) return rows;
+      TextRow& row = rows.emplace_back();
+      for (int column = 0; column < statement.columns(); ++column) {
+        bool null = statement.ColumnType(column) == sqlite::Statement::Type::kNull;
+        row.push_back(null ? std::nullopt : std::optional<std::string>(statement.Text(column)));
+      }
+    }
+  }
+
+  Result<Columns> ColumnsOf(std::string_view table) override {
+    TRANCHE_ASSIGN(auto rows,
+                   Query("SELECT name, type FROM pragma_table_info($1)", {Text(std::string(table))}));
+    Columns columns;
+    for (TextRow& row : rows) columns.push_back({row[0].value_or(""), row[1].value_or("")});
+    return columns;
+  }
+
+ private:
+  static std::vector<sqlite::Value> Convert(const std::vector<Value>& values) {
+    std::vector<sqlite::Value> converted;
+    for (const Value& value : values) {
+      if (!value.text) {
+        converted.emplace_back(nullptr);
+      } else if (value.type == "BIGINT") {
+        converted.emplace_back(ToNumber(value.text));
+      } else {
+        converted.emplace_back(*value.text);
+      }
+    }
+    return converted;
+  }
+  sqlite::Database& database_;
+};
+
+class EngineConnection : public SqlConnection {
+ public:
+  explicit EngineConnection(Engine& engine) : engine_(engine) {}
+
+  Result<int64_t> Execute(std::string_view sql, const std::vector<Value>& values) override {
+    std::vector<Value> texts;
+    std::string inlined = Inline(sql, values, texts);
+    return engine_.Execute(inlined, texts);
+  }
+
+  Result<std::vector<TextRow>> Query(std::string_view sql, const std::vector<Value>& values) override {
+    std::vector<Value> texts;
+    SqlText inlined(Inline(sql, values, texts));
+    Parameters parameters;
+    for (size_t i = 0; i < texts.size(); ++i) parameters[std::to_string(i + 1)] = texts[i];
+    return engine_.Select({std::move(inlined), &parameters});
+  }
+
+  Result<Columns> ColumnsOf(std::string_view table) override {
+    TRANCHE_ASSIGN(auto rows,
+                   Query("SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = "
+                         "current_database() AND schema_name = 'main' AND lower(table_name) = lower($1) "
+                         "ORDER BY column_index",
+                         {Text(std::string(table))}));
+    Columns columns;
+    for (TextRow& row : rows) columns.push_back({row[0].value_or(""), row[1].value_or("")});
+    return columns;
+  }
+
+ private:
+  // Numbers are written into the text: to bind one, the engine would run a query of its own. What is left in
+  // `texts` are the values of $1, $2… in the new text.
+  static std::string Inline(std::string_view sql, const std::vector<Value>& values,
+                            std::vector<Value>& texts) {
+    if (values.empty()) return std::string(sql);  // a name in it may have a $
+    std::string inlined;
+    std::vector<size_t> places(values.size(), 0);
+    while (true) {
+      size_t mark = sql.find('$');
+      inlined += sql.substr(0, mark);
+      if (mark == std::string_view::npos) return inlined;
+      sql.remove_prefix(mark + 1);
+      size_t number = 0;
+      while (!sql.empty() && std::isdigit(static_cast<unsigned char>(sql.front()))) {
+        number = number * 10 + static_cast<size_t>(sql.front() - '0');
+        sql.remove_prefix(1);
+      }
+      const Value& value = values.at(number - 1);
+      if (value.type == "BIGINT") {
+        inlined += std::to_string(ToNumber(value.text));
+        continue;
+      }
+      if (places[number - 1] == 0) {
+        texts.push_back(value);
+        places[number - 1] = texts.size();
+      }
+      inlined += fmt::format("${}", places[number - 1]);
+    }
+  }
+
+  Engine& engine_;
+};
+
+}  // namespace
+
+std::unique_ptr<SqlConnection> Connect(sqlite::Database& database) {
+  return std::make_unique<SqliteConnection>(database);
+}
+
+std::unique_ptr<SqlConnection> Connect(Engine& engine) { return std::make_unique<EngineConnection>(engine); }
+
+Value Number(int64_t value) { return {"BIGINT", std::to_string(value)}; }
+Value Text(std::string value) { return {"VARCHAR", std::move(value)}; }
+
+int64_t ToNumber(const std::optional<std::string>& text) {
+  return text ? std::strtoll(text->c_str(), nullptr, 10) : 0;
+}
+
+}  // namespace tranche::sql

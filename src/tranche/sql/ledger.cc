@@ -1,0 +1,366 @@
+#include "tranche/sql/ledger.h"
+
+#include <algorithm>
+#include <array>
+
+namespace tranche::sql {
+namespace {
+
+struct Table {
+  const char* name;
+  std::vector<std::pair<const char*, const char*>> columns;
+  const char* key;
+};
+
+const std::vector<Table>& Tables() {
+  static const std::vector<Table> tables = {
+      {"tranche_run",
+       {{"job_key", "TEXT NOT NULL"},
+        {"store", "TEXT NOT NULL"},
+        {"ledger_id", "TEXT NOT NULL"},
+        {"run_id", "TEXT NOT NULL"},
+        {"run_number", "BIGINT NOT NULL"},
+        {"epoch", "BIGINT NOT NULL"},
+        {"stage_id", "TEXT NOT NULL"},
+        {"host", "TEXT NOT NULL"},
+        {"table_name", "TEXT NOT NULL"},
+        {"state", "TEXT NOT NULL"},
+        {"stage_rows", "BIGINT NOT NULL"},
+        {"sent", "BIGINT NOT NULL"},
+        {"stored", "BIGINT NOT NULL"},
+        {"superseded", "BIGINT NOT NULL"},
+        {"unmatched", "BIGINT NOT NULL"},
+        {"rejected", "BIGINT NOT NULL"},
+        {"opened_at", "TEXT NOT NULL"},
+        {"finished_at", "TEXT"}},
+       "job_key, store"},
+      {"tranche_batch",
+       {{"run_id", "TEXT NOT NULL"},
+        {"store", "TEXT NOT NULL"},
+        {"from_row", "BIGINT NOT NULL"},
+        {"to_row", "BIGINT NOT NULL"},
+        {"epoch", "BIGINT NOT NULL"},
+        {"sent", "BIGINT NOT NULL"},
+        {"stored", "BIGINT NOT NULL"},
+        {"superseded", "BIGINT NOT NULL"},
+        {"unmatched", "BIGINT NOT NULL"},
+        {"rejected", "BIGINT NOT NULL"}},
+       "run_id, store, from_row"},
+      {"tranche_reject",
+       {{"run_id", "TEXT NOT NULL"},
+        {"store", "TEXT NOT NULL"},
+        {"row_number", "BIGINT NOT NULL"},
+        {"reason", "TEXT NOT NULL"},
+        {"column_name", "TEXT NOT NULL"},
+        {"content", "TEXT NOT NULL"}},
+       "run_id, store, row_number"},
+  };
+  return tables;
+}
+
+std::string CreateTable(const Table& table) {
+  std::string sql = fmt::format("CREATE TABLE {} (", QuoteName(table.name));
+  for (auto [name, type] : table.columns) sql += fmt::format("{} {}, ", QuoteName(name), type);
+  return sql + fmt::format("PRIMARY KEY ({}))", table.key);
+}
+
+// Those that are not there; an error if one is there that is someone else's.
+Result<std::vector<Table>> MissingTables(SqlConnection& connection) {
+  std::vector<Table> missing;
+  for (const Table& table : Tables()) {
+    TRANCHE_ASSIGN(Columns columns, connection.ColumnsOf(table.name));
+    if (columns.empty()) {
+      missing.push_back(table);
+    } else if (!std::ranges::equal(columns, table.columns, {}, &Column::name,
+                                   [](auto& own) { return own.first; })) {
+      return Fail(Code::kJob, "table '{}' in the target is not the ledger of this version of Tranche",
+                  table.name)
+          .Hint("rename that table, or store into another database");
+    }
+  }
+  return missing;
+}
+
+constexpr std::array kStates = {"new", "opened", "finished"};
+
+Counts ToCounts(const TextRow& row, size_t from) {
+  return {ToNumber(row[from]), ToNumber(row[from + 1]), ToNumber(row[from + 2]), ToNumber(row[from + 3]),
+          ToNumber(row[from + 4])};
+}
+
+constexpr std::string_view kSeen = "seen";  // a note: rows that were seen committed
+
+constexpr std::string_view kTrust =
+    "if nothing else writes there and the rows that are stored may stay, run it with --trust-target";
+
+}  // namespace
+
+bool Ledger::Owns(std::string_view table) {
+  std::string lower(table);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  return std::ranges::any_of(Tables(), [&](const Table& own) { return lower == own.name; });
+}
+
+Status Ledger::MakeTables() {
+  TRANCHE_ASSIGN(auto missing, MissingTables(connection_));
+  for (const Table& table : missing) TRANCHE_TRY(connection_.Execute(CreateTable(table)));
+  return {};
+}
+
+Status Ledger::CheckTables() {
+  TRANCHE_TRY(MissingTables(connection_));
+  return {};
+}
+
+Result<Ledger::Run> Ledger::Open(const SinkContext& context, std::string_view table) {
+  job_key_ = context.job_key;
+  store_ = context.store;
+  run_ = context.run_id;
+  Run run;
+  TRANCHE_TRY(MakeTables());
+  TRANCHE_TRY(Enter(context, table, run));
+  if (run.state == State::kFinished) return run;
+  TRANCHE_TRY(ReadCommitted(context, run.opened));
+  TRANCHE_TRY(CheckComplete(run.opened, context));
+  return run;
+}
+
+Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& run) {
+  TRANCHE_ASSIGN(auto rows, connection_.Query(
+                                "SELECT ledger_id, run_id, epoch, stage_id, state, host, stage_rows, sent, "
+                                "stored, superseded, unmatched, rejected, (SELECT count(*) FROM "
+                                "tranche_batch b WHERE b.run_id = r.run_id AND b.store = r.store) "
+                                "FROM tranche_run r WHERE job_key = $1 AND store = $2",
+                                {Text(job_key_), Text(store_)}));
+  std::string now = FormatTime(context.clock->NowMicros());
+  epoch_ = 1;
+  if (!rows.empty()) {
+    const TextRow& row = rows.front();
+    bool finished = row[4] == "finished", same_run = row[1] == run_, ours = row[0] == context.ledger_id;
+    epoch_ = ToNumber(row[2]) + 1;
+    if (!finished && !ours && !context.trust_target && !context.again) {
+      return Fail(Code::kData,
+                  "store '{}': another state folder began a run of this job here and did not finish it (on "
+                  "{})",
+                  store_, row[5].value_or("?"))
+          .Hint(fmt::format("finish it there, with its .tranche folder; {}", kTrust));
+    }
+    if (same_run && finished) {
+      run.state = State::kFinished;
+      run.opened.published = true;
+      run.opened.counts = ToCounts(row, 7);
+      if (int64_t count = ToNumber(row[6]); count > 0) run.opened.committed.Add({0, count});
+    } else if (same_run && (row[3] == context.stage_id || ToNumber(row[12]) == 0)) {
+      run.state = row[4] == "opened" ? State::kOpened : State::kNew;
+    } else if (same_run && !context.trust_target) {
+      return Fail(Code::kData, "store '{}' holds batches of this run from other rows than the ones at hand",
+                  store_)
+          .Hint(fmt::format("the spool was made again since; begin a new run with --again, or {}", kTrust));
+    } else {  // a run that is over, that this state folder gave up, or that the user told us to pass over
+      TRANCHE_TRY(connection_.Execute("DELETE FROM tranche_batch WHERE run_id = $1 AND store = $2",
+                                      {Text(row[1].value_or("")), Text(store_)}));
+      if (!finished) run.abandoned = row[1].value_or("");
+    }
+    TRANCHE_TRY(connection_.Execute(
+        "UPDATE tranche_run SET ledger_id = $1, run_id = $2, run_number = $3, epoch = $4, stage_id = $5, "
+        "host = $6, "
+        "table_name = $7, state = $8, finished_at = CASE WHEN $9 = 1 THEN finished_at END, "
+        "sent = CASE WHEN $10 = 1 THEN sent ELSE 0 END "
+        "WHERE job_key = $11 AND store = $12",
+        {Text(context.ledger_id), Text(run_), Number(context.run_number), Number(epoch_),
+         Text(context.stage_id), Text(context.host), Text(std::string(table)),
+         Text(kStates[static_cast<int>(run.state)]), Number(run.state == State::kFinished), Number(same_run),
+         Text(job_key_), Text(store_)}));
+    return {};
+  }
+  TRANCHE_ASSIGN(auto seen, context.journal->Note(kSeen));
+  if (seen && !context.trust_target) {
+    return Fail(Code::kData,
+                "store '{}': the target no longer knows of this run, which has stored batches there", store_)
+        .Hint(
+            "was it restored, emptied or replaced? Begin a new run with --again, or store all of this one "
+            "once more with "
+            "--trust-target");
+  }
+  TRANCHE_TRY(connection_.Execute(
+      "INSERT INTO tranche_run VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'new', 0, 0, 0, 0, 0, 0, $10, "
+      "NULL)",
+      {Text(job_key_), Text(store_), Text(context.ledger_id), Text(run_), Number(context.run_number),
+       Number(epoch_), Text(context.stage_id), Text(context.host), Text(std::string(table)), Text(now)}));
+  return {};
+}
+
+Status Ledger::ReadCommitted(const SinkContext& context, Opened& opened) {
+  TRANCHE_ASSIGN(auto rows, connection_.Query(
+                                "SELECT from_row, to_row, sent, stored, superseded, unmatched, rejected FROM "
+                                "tranche_batch WHERE run_id = $1 AND store = $2 ORDER BY from_row",
+                                {Text(run_), Text(store_)}));
+  for (const TextRow& row : rows) {
+    Span span{ToNumber(row[0]), ToNumber(row[1])};
+    if (!opened.committed.Add(span)) {
+      return Fail(Code::kInternal, "the ledger of store '{}' holds rows twice, near row {}", store_,
+                  span.from);
+    }
+    opened.counts += ToCounts(row, 2);
+  }
+  committed_ = opened.committed.rows();
+  TRANCHE_ASSIGN(auto seen, context.journal->Note(kSeen));
+  if (int64_t before = ToNumber(seen); committed_ < before && !context.trust_target) {
+    return Fail(Code::kData, "store '{}' has {} rows of this run, but {} were seen committed there", store_,
+                committed_, before)
+        .Hint(
+            "was it restored from an older copy? Begin a new run with --again, or store the missing rows "
+            "once more with "
+            "--trust-target");
+  }
+  return {};
+}
+
+Status Ledger::NoteCommitted(const SinkContext& context, int64_t rows) {
+  constexpr int64_t kEvery = 1'000'000'000;
+  committed_ += rows;
+  int64_t now = context.clock->SteadyNanos();
+  if (rows > 0 && now - noted_at_ < kEvery) return {};
+  noted_at_ = now;
+  return context.journal->SetNote(kSeen, std::to_string(committed_));
+}
+
+// Every batch adds to its run's count of rows, in its own transaction: lines that went missing since show.
+Status Ledger::CheckComplete(const Opened& opened, const SinkContext& context) {
+  TRANCHE_ASSIGN(auto rows,
+                 connection_.Query("SELECT sent FROM tranche_run WHERE job_key = $1 AND store = $2",
+                                   {Text(job_key_), Text(store_)}));
+  const int64_t noted = ToNumber(rows.at(0).at(0));
+  if (noted == opened.counts.sent) return {};
+  if (!context.trust_target) {
+    return Fail(Code::kData, "store '{}': the ledger has lost lines: {} rows were committed, it knows of {}",
+                store_, noted, opened.counts.sent)
+        .Hint(
+            "was the target restored, or tranche_batch changed? Restore it, or begin a new run with --again");
+  }
+  TRANCHE_TRY(connection_.Execute("UPDATE tranche_run SET sent = $1 WHERE job_key = $2 AND store = $3",
+                                  {Number(opened.counts.sent), Text(job_key_), Text(store_)}));
+  return {};
+}
+
+Status Ledger::SetState(State state) {
+  TRANCHE_TRY(connection_.Execute(
+      "UPDATE tranche_run SET state = $1 WHERE job_key = $2 AND store = $3 AND epoch = $4",
+      {Text(kStates[static_cast<int>(state)]), Text(job_key_), Text(store_), Number(epoch_)}));
+  return {};
+}
+
+Result<Ledger::Claim> Ledger::Take(Span span) {
+  TRANCHE_ASSIGN(
+      int64_t entered,
+      connection_.Execute(
+          "INSERT INTO tranche_batch SELECT $1, $2, $3, $4, epoch, 0, 0, 0, 0, 0 FROM tranche_run "
+          "WHERE job_key = $5 AND store = $2 AND run_id = $1 AND epoch = $6 "
+          "ON CONFLICT DO NOTHING",
+          {Text(run_), Text(store_), Number(span.from), Number(span.to), Text(job_key_), Number(epoch_)}));
+  if (entered == 1) return Claim{};
+  TRANCHE_ASSIGN(
+      auto rows,
+      connection_.Query("SELECT sent, stored, superseded, unmatched, rejected, to_row FROM tranche_batch "
+                        "WHERE run_id = $1 AND store = $2 AND from_row = $3",
+                        {Text(run_), Text(store_), Number(span.from)}));
+  if (rows.empty()) return Claim{Claimed::kFenced, {}};
+  if (ToNumber(rows[0][5]) != span.to) {
+    return Fail(Code::kInternal, "rows from {} on are committed already, up to {} and not {}", span.from,
+                ToNumber(rows[0][5]), span.to);
+  }
+  return Claim{Claimed::kAlready, ToCounts(rows[0], 0)};
+}
+
+Status Ledger::AddRejects(const std::vector<Reject>& rejects) {
+  for (const Reject& reject : rejects) {
+    TRANCHE_TRY(connection_.Execute("INSERT INTO tranche_reject VALUES ($1, $2, $3, $4, $5, $6)",
+                                    {Text(run_), Text(store_), Number(reject.row), Text(reject.reason),
+                                     Text(reject.column), Text(reject.content)}));
+  }
+  return {};
+}
+
+Status Ledger::Record(Span span, const Counts& counts) {
+  if (!counts.balanced() || counts.sent != span.rows()) {
+    return Fail(Code::kInternal,
+                "the batch from row {} does not balance: {} sent = {} stored + {} superseded + {} unmatched "
+                "+ {} rejected",
+                span.from, span.rows(), counts.stored, counts.superseded, counts.unmatched, counts.rejected);
+  }
+  TRANCHE_ASSIGN(
+      int64_t updated,
+      connection_.Execute(
+          "UPDATE tranche_batch SET sent = $1, stored = $2, superseded = $3, unmatched = $4, "
+          "rejected = $5 WHERE run_id = $6 AND store = $7 AND from_row = $8 AND epoch = $9",
+          {Number(counts.sent), Number(counts.stored), Number(counts.superseded), Number(counts.unmatched),
+           Number(counts.rejected), Text(run_), Text(store_), Number(span.from), Number(epoch_)}));
+  if (updated != 1) return Fail(Code::kInternal, "the claim of the batch from row {} is gone", span.from);
+  TRANCHE_TRY(connection_.Execute(
+      "UPDATE tranche_run SET sent = sent + $1 WHERE job_key = $2 AND store = $3 AND epoch = $4",
+      {Number(counts.sent), Text(job_key_), Text(store_), Number(epoch_)}));
+  return {};
+}
+
+Result<Sink::Totals> Ledger::Sum(int64_t rows) {
+  TRANCHE_ASSIGN(
+      auto finished,
+      connection_.Query("SELECT sent, stored, superseded, unmatched, rejected, stage_rows FROM "
+                        "tranche_run WHERE job_key = $1 AND store = $2 AND run_id = $3 AND state = "
+                        "'finished'",
+                        {Text(job_key_), Text(store_), Text(run_)}));
+  if (!finished.empty())
+    return Sink::Totals{ToCounts(finished[0], 0), ToNumber(finished[0][5]) == rows, std::nullopt};
+  // The spans tile [0, rows) if each begins where the one before it ends.
+  TRANCHE_ASSIGN(auto sums,
+                 connection_.Query("SELECT coalesce(sum(sent), 0), coalesce(sum(stored), 0), "
+                                   "coalesce(sum(superseded), 0), coalesce(sum(unmatched), 0), "
+                                   "coalesce(sum(rejected), 0), coalesce(max(to_row), 0), coalesce(sum(CASE "
+                                   "WHEN from_row <> before THEN 1 ELSE 0 END), 0) "
+                                   "FROM (SELECT *, lag(to_row, 1, 0) OVER (ORDER BY from_row) AS before "
+                                   "FROM tranche_batch WHERE run_id = $1 AND "
+                                   "store = $2) spans",
+                                   {Text(run_), Text(store_)}));
+  const TextRow& sum = sums.at(0);
+  return Sink::Totals{ToCounts(sum, 0), ToNumber(sum[5]) == rows && ToNumber(sum[6]) == 0, std::nullopt};
+}
+
+Status Ledger::Finish(int64_t rows, bool keep_batches) {
+  TRANCHE_ASSIGN(Sink::Totals totals, Sum(rows));
+  if (!totals.tiles) return Fail(Code::kData, "store '{}' has gaps: not all rows are committed", store_);
+  const Counts& counts = totals.counts;
+  TRANCHE_ASSIGN(int64_t updated,
+                 connection_.Execute(
+                     "UPDATE tranche_run SET state = 'finished', stage_rows = $1, sent = $2, stored = $3, "
+                     "superseded = $4, unmatched = $5, rejected = $6, finished_at = CAST(CURRENT_TIMESTAMP "
+                     "AS TEXT) WHERE job_key = $7 AND store = $8 AND run_id = $9 AND epoch = $10",
+                     {Number(rows), Number(counts.sent), Number(counts.stored), Number(counts.superseded),
+                      Number(counts.unmatched), Number(counts.rejected), Text(job_key_), Text(store_),
+                      Text(run_), Number(epoch_)}));
+  if (updated != 1) return Fail(Code::kBusy, "another process has taken over store '{}' of this run", store_);
+  if (keep_batches) return {};
+  TRANCHE_TRY(connection_.Execute("DELETE FROM tranche_batch WHERE run_id = $1 AND store = $2",
+                                  {Text(run_), Text(store_)}));
+  return {};
+}
+
+Status Ledger::ListRejects(const SinkContext& context, const std::function<Status(Reject)>& take) {
+  TRANCHE_ASSIGN(Columns columns, connection_.ColumnsOf("tranche_reject"));
+  if (columns.empty()) return {};
+  TRANCHE_ASSIGN(auto rows, connection_.Query(
+                                "SELECT row_number, reason, column_name, content FROM tranche_reject WHERE "
+                                "run_id = $1 AND store = $2 ORDER BY row_number",
+                                {Text(context.run_id), Text(context.store)}));
+  for (const TextRow& row : rows) {
+    Reject reject;
+    reject.origin = "store " + context.store;
+    reject.row = ToNumber(row[0]);
+    reject.reason = row[1].value_or("");
+    reject.column = row[2].value_or("");
+    reject.content = row[3].value_or("");
+    TRANCHE_TRY(take(std::move(reject)));
+  }
+  return {};
+}
+
+}  // namespace tranche::sql

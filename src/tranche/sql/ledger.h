@@ -1,0 +1,85 @@
+// Ledger: which spans of a run are committed in a database, kept in that database, in the same transaction as
+// the rows.
+//
+// format (docs/format/ledger.md):
+//   tranche_run     one row a job key and store: the run that stores now, or stored last; its epoch is the
+//   fence tranche_batch   one row a committed span of a run that is not finished (kept with --keep-batches)
+//   tranche_reject  one row a row that the store refused
+//
+// Life: in one transaction Open, the creation of the target, SetState(kOpened). Then for each batch, in a
+// transaction of its own: Claim, the rows, AddRejects, Record. At the end Sum, and Finish in the transaction
+// that publishes. The caller begins and commits; none of these calls does.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tranche/base/result.h"
+#include "tranche/connector/sink.h"
+#include "tranche/sql/connection.h"
+
+namespace tranche::sql {
+
+class Ledger {
+ public:
+  enum class State { kNew, kOpened, kFinished };
+
+  struct Run {
+    State state = State::kNew;
+    Opened opened;
+    std::string abandoned;  // id of an unfinished run whose place this one took; may be empty
+  };
+
+  explicit Ledger(SqlConnection& connection) : connection_(connection) {}
+
+  // Makes the tables where they are missing, enters this run or raises its epoch, and reads what it has
+  // committed. Refuses what could double or lose rows: another local state's unfinished run, another stage,
+  // spans that are gone. `table` is the target, for people.
+  Result<Run> Open(const SinkContext& context, std::string_view table);
+
+  // Refuses tables of the ledger's names that are not of its shape; makes none.
+  Status CheckTables();
+
+  Status SetState(State state);
+
+  enum class Claimed { kMine, kAlready, kFenced };
+  struct Claim {
+    Claimed outcome = Claimed::kMine;
+    Counts counts;  // of kAlready
+  };
+  Result<Claim> Take(Span span);
+  Status AddRejects(const std::vector<Reject>& rejects);
+  Status Record(Span span, const Counts& counts);
+
+  // After a COMMIT of `rows` more rows (0: of Open): notes in the local state, once a second, how many rows
+  // were seen to be committed, so that a target that was restored from an older copy is found out by the next
+  // Open.
+  Status NoteCommitted(const SinkContext& context, int64_t rows);
+
+  Result<Sink::Totals> Sum(int64_t rows);
+  // Totals into the run's row, state finished; the batch rows go unless they are kept.
+  Status Finish(int64_t rows, bool keep_batches);
+
+  // Rejects that `context`'s run has in the target; needs no Open.
+  Status ListRejects(const SinkContext& context, const std::function<Status(Reject)>& take);
+
+  // Whether `table` is one of the ledger's own.
+  static bool Owns(std::string_view table);
+
+ private:
+  Status MakeTables();
+  Status Enter(const SinkContext& context, std::string_view table, Run& run);
+  Status ReadCommitted(const SinkContext& context, Opened& opened);
+  Status CheckComplete(const Opened& opened, const SinkContext& context);
+
+  SqlConnection& connection_;
+  std::string job_key_, store_, run_;
+  int64_t epoch_ = 0;
+  int64_t committed_ = 0;  // rows
+  int64_t noted_at_ = 0;   // of the steady clock
+};
+
+}  // namespace tranche::sql
