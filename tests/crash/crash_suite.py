@@ -124,6 +124,10 @@ def result(program, job, folder):
         runs += 1
     if code != 0:
         raise AssertionError(f"exit code {code} after {runs} runs; it said\n{err}{out}")
+    return contents(program, job, folder)
+
+
+def contents(program, job, folder):
     found = {path if table is None else f"{path} {table}": multiset(folder / path, table) for path, table in job.found}
     found["rejects"] = program.rejects(folder)
     return found
@@ -134,7 +138,7 @@ def trial(arguments):
     path, template, job, kills, expected = arguments
     program = Program(path)
     name = f"{job.name}:{' then '.join(kills)}"
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="tranche-crash-"))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="tranche-crash-", dir=toolset.scratch()))
     try:
         shutil.copytree(template, folder, dirs_exist_ok=True)
         reached = [program.kill(folder, "run", "job.yaml", failpoint=kill, **job.stdin) for kill in kills]
@@ -149,32 +153,34 @@ def trial(arguments):
 
 
 def undisturbed(arguments):
+    """What an undisturbed run stores, and how often it comes to each failpoint."""
     path, template, job = arguments
     program = Program(path)
-    with tempfile.TemporaryDirectory(prefix="tranche-crash-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tranche-crash-", dir=toolset.scratch()) as folder:
         try:
             template.mkdir()
             prepare(program, job, template)
             shutil.copytree(template, folder, dirs_exist_ok=True)
-            found = result(program, job, pathlib.Path(folder))
+            reached = program.reached(folder, "run", "job.yaml", **job.stdin)
+            found = contents(program, job, pathlib.Path(folder))
             if not found["rejects"] or not all(found.values()):
                 raise AssertionError("a store or the rejects are empty: the test would prove nothing")
             left = leftovers(folder, "crash")
             if left:
                 raise AssertionError(f"left behind: {', '.join(left)}")
-            return job, found, None
+            return job, found, reached, None
         except Exception as error:
-            return job, None, f"{type(error).__name__}: {error}"
+            return job, None, None, f"{type(error).__name__}: {error}"
 
 
-def ways(failpoints, hits, twice):
-    """Where to kill: places of the first run, or of the first and the second."""
+def ways(failpoints, reached, hits, twice):
+    """Where to kill: places that the first run comes to, or places of the first and the second."""
     for name in failpoints:
         for hit in range(1, hits + 1):
             at = f"{name}@{hit}" if hit > 1 else name
             if name.startswith(RESUME):
-                yield from ((first, at) for first in FIRST_KILLS)
-            else:
+                yield from ((first, at) for first in FIRST_KILLS if reached[first])
+            elif reached[name] >= hit:
                 yield (at,)
                 if twice:
                     yield (at, name)
@@ -192,18 +198,18 @@ def main():
     failpoints = program.failpoints()
     wanted_job, _, wanted_place = options.k.partition(":")
     reached, passed, failed = set(), 0, 0
-    with tempfile.TemporaryDirectory(prefix="tranche-crash-templates-") as templates, \
+    with tempfile.TemporaryDirectory(prefix="tranche-crash-", dir=toolset.scratch()) as templates, \
             multiprocessing.Pool(options.j) as pool:
         jobs = [job for job in JOBS if wanted_job in job.name]
         starts = [(options.program, pathlib.Path(templates) / job.name, job) for job in jobs]
         trials = []
-        for job, expected, problem in pool.imap(undisturbed, starts):
+        for job, expected, met, problem in pool.imap(undisturbed, starts):
             if problem:
                 failed += 1
                 print(f"FAILED {job.name}: undisturbed\n  {problem}", flush=True)
                 continue
             trials += [(options.program, pathlib.Path(templates) / job.name, job, kills, expected)
-                       for kills in ways(failpoints, options.hits, options.twice) if wanted_place in " ".join(kills)]
+                       for kills in ways(failpoints, met, options.hits, options.twice) if wanted_place in " ".join(kills)]
         for name, kills, hit, problems in pool.imap_unordered(trial, trials, chunksize=4):
             reached |= {kill.partition("@")[0] for kill, there in zip(kills, hit) if there}
             passed += not problems

@@ -680,7 +680,7 @@ def soak(place):
 def run_test(arguments):
     name, options = arguments
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="tranche-protocol-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tranche-protocol-", dir=toolset.scratch()) as folder:
         try:
             TESTS[name](Place(Program(options.program), folder, options))
             problem = None
@@ -697,7 +697,7 @@ def main():
     parser.add_argument("--kills", type=int, default=60, help="of the soak")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31), help="of all chance here")
     options = parser.parse_args()
-    names = [name for name in TESTS if options.k in name]
+    names = [name for name in reversed(TESTS) if options.k in name]  # the long ones first
     failed = 0
     print(f"--seed {options.seed}", flush=True)
     with multiprocessing.Pool(options.j) as pool:

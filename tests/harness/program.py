@@ -63,6 +63,13 @@ class Program:
     def failpoints(self):
         return self.succeed("/", "docs", "--failpoints").split()
 
+    def reached(self, folder, *arguments, **more):
+        """How often a run that succeeds comes to each failpoint."""
+        code, out, err = self.run(folder, *arguments, failpoint="*:tell", **more)
+        if code != 0:
+            raise AssertionError(f"exit code {code} of {' '.join(arguments)}; it said\n{err}{out}")
+        return collections.Counter(re.findall(r"^failpoint (\S+)$", err, re.MULTILINE))
+
     def rejects(self, folder, job="job.yaml"):
         """The multiset of rejects, without what differs from run to run."""
         lines = self.succeed(folder, "rejects", "list", job, "--json", "--limit", "1000000").splitlines()

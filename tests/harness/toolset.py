@@ -1,11 +1,18 @@
 """Finds the program under test, and the Python that has pyarrow and duckdb."""
 import os
 import pathlib
+import shutil
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build/release/tranche"
 PYTHON = ROOT / ".toolset/venv/bin/python"
+
+
+def scratch():
+    """Where a test that kills processes, but cuts no power, keeps its files: in memory, if there is room; else None."""
+    memory = pathlib.Path("/dev/shm")
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30 else None
 
 
 def use():

@@ -23,7 +23,7 @@ constexpr std::string_view kNames[] = {
     "run.finished",      "spool.removed",
 };
 
-enum class Action { kNone, kKill, kHold, kError };
+enum class Action { kNone, kKill, kHold, kError, kTell };
 
 // What the environment asks of this process; the one thing here that is global, as the environment is.
 struct Armed {
@@ -37,10 +37,11 @@ Armed armed;
 bool IsName(std::string_view name) { return std::ranges::find(kNames, name) != std::end(kNames); }
 
 Error Refuse(std::string_view text) {
-  return Fail(Code::kJob,
-              "TRANCHE_FAILPOINT must be <name>:kill|hold|error[@<hit>] with a name of `tranche docs "
-              "--failpoints`, not '{}'",
-              text);
+  return Fail(
+      Code::kJob,
+      "TRANCHE_FAILPOINT must be *:tell or <name>:kill|hold|error[@<hit>] with a name of `tranche docs "
+      "--failpoints`, not '{}'",
+      text);
 }
 
 }  // namespace
@@ -51,6 +52,10 @@ Status Failpoint(std::string_view name) {
   if (!IsName(name)) {
     fmt::print(stderr, "failpoint '{}' is not in the table of base/failpoint.cc\n", name);
     std::abort();
+  }
+  if (action == Action::kTell) {
+    fmt::print(stderr, "failpoint {}\n", name);
+    return {};
   }
   if (name != armed.name || armed.hits.fetch_add(1) + 1 != armed.hit) return {};
   switch (action) {
@@ -64,6 +69,7 @@ Status Failpoint(std::string_view name) {
     case Action::kError:
       return FailErrno("go on after failpoint", name, EIO);
     case Action::kNone:
+    case Action::kTell:
       break;
   }
   return {};
@@ -75,6 +81,10 @@ Status ArmFailpoints() {
   const char* variable = std::getenv("TRANCHE_FAILPOINT");
   if (variable == nullptr || *variable == '\0') return {};
   std::string_view text = variable;
+  if (text == "*:tell") {
+    armed.action.store(Action::kTell, std::memory_order_release);
+    return {};
+  }
   size_t colon = text.find(':');
   if (colon == text.npos) return Refuse(text);
   std::string_view name = text.substr(0, colon);

@@ -1,21 +1,28 @@
 #include "tranche/base/sqlite.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 
 #include <sqlite3.h>
 
 namespace tranche::sqlite {
 namespace {
 
-// "cannot write a.db: database or disk is full": what was being done, where, and SQLite's own words.
-Error Describe(int code, std::string_view path, std::string_view message) {
+// "cannot open a.db: unable to open database file (Permission denied)": what was being done, where, SQLite's
+// own words, and the system's, where it was to blame.
+Error Describe(int code, std::string_view path, std::string_view message, int error_number) {
+  std::string reason =
+      error_number == 0 ? "" : fmt::format(" ({})", std::generic_category().message(error_number));
   switch (code & 0xff) {
     case SQLITE_FULL:
+      return FailErrno("write", path, ENOSPC);
     case SQLITE_READONLY:
       return Fail(Code::kOutside, "cannot write {}: {}", path, message);
     case SQLITE_IOERR:
-      return Fail(Code::kOutside, "cannot read or write {}: {}", path, message);
+      return Fail(Code::kOutside, "cannot read or write {}: {}{}", path, message, reason);
     case SQLITE_CANTOPEN:
+      return Fail(Code::kOutside, "cannot open {}: {}{}", path, message, reason);
     case SQLITE_PERM:
     case SQLITE_AUTH:
       return Fail(Code::kOutside, "cannot open {}: {}", path, message);
@@ -42,7 +49,7 @@ Error Describe(int code, std::string_view path, std::string_view message) {
 Error LastError(sqlite3* database) {
   const char* path = sqlite3_db_filename(database, "main");
   return Describe(sqlite3_extended_errcode(database), path != nullptr && *path != '\0' ? path : "database",
-                  sqlite3_errmsg(database));
+                  sqlite3_errmsg(database), sqlite3_system_errno(database));
 }
 
 std::string_view View(const void* data, int size) {
@@ -160,9 +167,9 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path, Access
   if (access == Access::kCreate) flags |= SQLITE_OPEN_CREATE;
   sqlite3* handle = nullptr;
   int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
-  if (handle == nullptr) return Describe(code, path, sqlite3_errstr(code));
+  if (handle == nullptr) return Describe(code, path, sqlite3_errstr(code), 0);
   std::unique_ptr<Database> database(new Database(handle, path));
-  if (code != SQLITE_OK) return Describe(code, path, sqlite3_errmsg(handle));
+  if (code != SQLITE_OK) return Describe(code, path, sqlite3_errmsg(handle), sqlite3_system_errno(handle));
   sqlite3_busy_timeout(handle, 10'000);
   // A file from elsewhere must not make us run functions by its views and triggers.
   TRANCHE_TRY(database->Execute("PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON"));
