@@ -62,7 +62,7 @@ TEST_F(SqliteTest, FullDiskNamesTheFile) {
   Status full = db->Execute("insert into t values (zeroblob(100000))");
   ASSERT_FALSE(full);
   EXPECT_EQ(full.error().code, Code::kOutside);
-  EXPECT_EQ(full.error().message, "cannot write " + path_ + ": database or disk is full");
+  EXPECT_EQ(full.error().message, "cannot write " + path_ + ": No space left on device");
 }
 
 TEST_F(SqliteTest, RollbackClauseEndsTheTransaction) {
