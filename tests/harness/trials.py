@@ -112,10 +112,11 @@ def prepare(program, job, folder, rows=3000, settings=""):
 
 
 def names(folder):
-    """What lies in a folder, without what has other names in each run, and the reports: a run is as good without one."""
+    """What lies in a folder, without what has other names in each run. A run is as good without a report, and a DuckDB file
+    with its log."""
     folder = pathlib.Path(folder)
     return collections.Counter(re.sub(r"[0-9a-f]{8,}(-\d+)*", "ID", str(path.relative_to(folder)))
-                               for path in folder.rglob("*") if not re.fullmatch(r"report-\d+\.html", path.name))
+                               for path in folder.rglob("*") if not re.fullmatch(r"report-\d+\.html|.*\.duckdb\.wal", path.name))
 
 
 def found(program, job, folder):
