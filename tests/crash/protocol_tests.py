@@ -3,7 +3,6 @@
 
     tests/crash/protocol_tests.py                       all
     tests/crash/protocol_tests.py -k changed_world      those with that in their name
-    tests/crash/protocol_tests.py -k soak --kills 500 --seed 7
 """
 import argparse
 import collections
@@ -612,71 +611,6 @@ def disk_full(place):
     require(stopped > len(sizes) // 2, f"only {stopped} of {len(sizes)} limits stopped a run")
 
 
-SOAK = """\
-job: soak
-collect: {rows: {csv: {path: rows.csv, types: {amount: integer}}}}
-rejects: 10%
-prepare: [{check: {small: amount < 950}}]
-branches:
-  every:
-    store:
-      a: {sqlite: {path: a.sqlite, table: t}, batch: {rows: 3000}}
-      b: {duckdb: {path: b.duckdb, table: t, mode: upsert, key: [id]}, batch: {rows: 3000}}
-      c: {parquet: {path: c/}, batch: {rows: 3000}}
-  shops:
-    group: {by: [shop]}
-    process: [{aggregate: {n: count(*), amount: sum(amount)}}]
-    store:
-      d: {csv: {path: d.csv}}
-      e: {sqlite: {path: a.sqlite, table: shops, mode: replace}}
-"""
-SOAKED = [("a.sqlite", "t"), ("b.duckdb", "t"), ("c",), ("d.csv",), ("a.sqlite", "shops")]
-
-
-@test
-def soak(place):
-    """SIGKILL at uniformly random times, again and again until a run gets through."""
-    seed = place.options.seed
-    print(f"soak: {place.options.kills} kills, --seed {seed}", flush=True)
-    chance = random.Random(seed)
-    template = place.again("template")
-    template.write("job.yaml", SOAK)
-    template.write("rows.csv", "id,shop,amount\n" + "".join(
-        f"{i},{i % 17},{'x' if i % 911 == 5 else i % 1000}\n" for i in range(40000)))
-    calm = place.folder / "calm"
-    shutil.copytree(template.folder, calm)
-    begun = time.monotonic()
-    place.program.succeed(calm, "run", "job.yaml")
-    seconds = time.monotonic() - begun
-    expected = {target: multiset(calm / target[0], *target[1:]) for target in SOAKED}
-    rejects = place.program.rejects(calm)
-    kills = rounds = 0
-    while kills < place.options.kills:
-        rounds += 1
-        folder = place.folder / f"round{rounds}"
-        shutil.copytree(template.folder, folder)
-        while kills < place.options.kills:
-            process = subprocess.Popen([place.program.path, "run", "job.yaml"], cwd=folder, stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                       env=toolset.environment(place.program.path, folder))
-            try:
-                process.wait(chance.uniform(0, 1.1 * seconds))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                kills += 1
-                continue
-            require(process.returncode == 0, f"round {rounds}: exit code {process.returncode} after {kills} kills")
-            break
-        else:
-            place.program.succeed(folder, "run", "job.yaml")
-        for target, rows in expected.items():
-            same(rows, multiset(folder / target[0], *target[1:]), f"round {rounds}, {' '.join(target)}")
-        same(rejects, place.program.rejects(folder), f"round {rounds}, rejects")
-        require(not leftovers(folder, "soak"), f"round {rounds} left behind: {leftovers(folder, 'soak')}")
-        shutil.rmtree(folder)
-
-
 def run_test(arguments):
     name, options = arguments
     begun = time.monotonic()
@@ -694,7 +628,6 @@ def main():
     toolset.add_program(parser)
     parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this in their name")
     parser.add_argument("-j", metavar="N", type=int, default=2, help="tests at a time")
-    parser.add_argument("--kills", type=int, default=60, help="of the soak")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31), help="of all chance here")
     options = parser.parse_args()
     names = [name for name in reversed(TESTS) if options.k in name]  # the long ones first
