@@ -29,6 +29,7 @@ Error Describe(int code, std::string_view path, std::string_view message, int er
     case SQLITE_NOTADB:
       return Fail(Code::kJob, "{} is not a SQLite file", path);
     case SQLITE_CORRUPT:
+      if (error_number == EIO) return FailErrno("read", path, EIO);
       return Fail(Code::kOutside, "{} is damaged: {}", path, message);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -46,10 +47,21 @@ Error Describe(int code, std::string_view path, std::string_view message, int er
   }
 }
 
+// What the system said, 0 where it was not to blame. sqlite3_system_errno() knows less: nothing of a COMMIT.
+int SystemError(int code, int error_number) {
+  if (code == SQLITE_IOERR_SHORT_READ || code == SQLITE_IOERR_NOMEM) return 0;
+  // When a file cannot be opened, SQLite looks for what else could be there, and forgets why.
+  if ((code & 0xff) == SQLITE_CANTOPEN) return error_number == ENOENT ? 0 : error_number;
+  // Nor does it tell a sector that cannot be read from one that was damaged.
+  if ((code & 0xff) == SQLITE_CORRUPT) return error_number == EIO ? EIO : 0;
+  return (code & 0xff) == SQLITE_IOERR ? error_number : 0;
+}
+
 Error LastError(sqlite3* database) {
+  int error_number = SystemError(sqlite3_extended_errcode(database), errno);
   const char* path = sqlite3_db_filename(database, "main");
   return Describe(sqlite3_extended_errcode(database), path != nullptr && *path != '\0' ? path : "database",
-                  sqlite3_errmsg(database), sqlite3_system_errno(database));
+                  sqlite3_errmsg(database), error_number);
 }
 
 std::string_view View(const void* data, int size) {
@@ -169,7 +181,7 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path, Access
   int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
   if (handle == nullptr) return Describe(code, path, sqlite3_errstr(code), 0);
   std::unique_ptr<Database> database(new Database(handle, path));
-  if (code != SQLITE_OK) return Describe(code, path, sqlite3_errmsg(handle), sqlite3_system_errno(handle));
+  if (code != SQLITE_OK) return Describe(code, path, sqlite3_errmsg(handle), SystemError(code, errno));
   sqlite3_busy_timeout(handle, 10'000);
   // A file from elsewhere must not make us run functions by its views and triggers.
   TRANCHE_TRY(database->Execute("PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON"));

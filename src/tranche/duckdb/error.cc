@@ -32,8 +32,9 @@ constexpr std::array kJobKinds = {"Parser",
 constexpr std::array kDataKinds = {"Conversion", "Out of Range",  "Divide by Zero",
                                    "Decimal",    "Invalid Input", "Mismatch Type",
                                    "Constraint", "Object Size",   "Sequence"};
-constexpr std::array kOutsideKinds = {"IO",      "Out of Memory",      "INTERRUPT", "HTTP",
-                                      "Network", "TransactionContext", "Connection"};
+// FATAL: a file could not be written or synced; DuckDB then refuses to go on with the database.
+constexpr std::array kOutsideKinds = {"IO",      "Out of Memory",      "INTERRUPT",  "HTTP",
+                                      "Network", "TransactionContext", "Connection", "FATAL"};
 
 Code CodeOf(std::string_view kind) {
   auto among = [&](const auto& kinds) { return std::ranges::find(kinds, kind) != kinds.end(); };

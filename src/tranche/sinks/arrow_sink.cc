@@ -4,15 +4,12 @@
 #include <arrow/record_batch.h>
 #include <arrow/util/compression.h>
 
+#include "tranche/batch/arrow_error.h"
 #include "tranche/sinks/file_sink.h"
 #include "tranche/sinks/sinks.h"
 
 namespace tranche {
 namespace {
-
-Error FailArrow(std::string_view action, const std::string& path, const arrow::Status& status) {
-  return Fail(Code::kOutside, "cannot {} {}: {}", action, path, status.message());
-}
 
 class ArrowFormat : public FileFormat {
  public:
@@ -24,33 +21,33 @@ class ArrowFormat : public FileFormat {
     TRANCHE_ASSIGN(auto reader, engine.Run(query));
     arrow::ipc::IpcWriteOptions options = arrow::ipc::IpcWriteOptions::Defaults();
     auto codec = arrow::util::Codec::Create(compression_);
-    if (!codec.ok()) return FailArrow("write", path, codec.status());
+    if (!codec.ok()) return ArrowError("write", path, codec.status());
     options.codec = *std::move(codec);
     auto file = arrow::io::FileOutputStream::Open(path);
-    if (!file.ok()) return FailArrow("create", path, file.status());
+    if (!file.ok()) return ArrowError("create", path, file.status());
     auto writer = arrow::ipc::MakeFileWriter(*file, reader->schema(), options);
-    if (!writer.ok()) return FailArrow("write", path, writer.status());
+    if (!writer.ok()) return ArrowError("write", path, writer.status());
     int64_t rows = 0;
     while (true) {
       TRANCHE_ASSIGN(auto batch, reader->Next());
       if (batch == nullptr) break;
       rows += batch->num_rows();
       if (auto status = (*writer)->WriteRecordBatch(*batch); !status.ok())
-        return FailArrow("write", path, status);
+        return ArrowError("write", path, status);
     }
     auto status = (*writer)->Close();
     if (status.ok()) status = (*file)->Close();
-    if (!status.ok()) return FailArrow("write", path, status);
+    if (!status.ok()) return ArrowError("write", path, status);
     return rows;
   }
 
   Result<int64_t> CountRows(const std::string& path) const override {
     auto file = arrow::io::ReadableFile::Open(path);
-    if (!file.ok()) return FailArrow("open", path, file.status());
+    if (!file.ok()) return ArrowError("open", path, file.status());
     auto reader = arrow::ipc::RecordBatchFileReader::Open(*file);
-    if (!reader.ok()) return FailArrow("read", path, reader.status());
+    if (!reader.ok()) return ArrowError("read", path, reader.status());
     auto rows = (*reader)->CountRows();
-    if (!rows.ok()) return FailArrow("read", path, rows.status());
+    if (!rows.ok()) return ArrowError("read", path, rows.status());
     return *rows;
   }
 

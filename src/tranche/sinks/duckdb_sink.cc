@@ -68,6 +68,10 @@ class DuckDbStore : public Sink {
   template <typename Work>
   auto Transact(Work work) -> decltype(work());
   Status Commit();
+  // DuckDB does not always say which file it could not write.
+  Error Named(Error error) const {
+    return std::move(error).In(error.code == Code::kOutside ? options_.path : options_.table);
+  }
 
   DatabaseOptions options_;
   Engine* engine_ = nullptr;
@@ -166,7 +170,7 @@ Result<Opened> DuckDbStore::Open(std::shared_ptr<arrow::Schema> schema, SinkCont
     context.clock->Sleep(std::chrono::milliseconds(20 * attempt));  // another store makes the same ledger
     opened = Transact(open);
   }
-  if (!opened) return std::move(opened).error().At(options_.place);
+  if (!opened) return Named(std::move(opened).error()).At(options_.place);
   TRANCHE_TRY(ledger_->NoteCommitted(context, 0));
   TRANCHE_TRY(Failpoint("store.opened"));
   return opened;
@@ -334,7 +338,7 @@ Result<WriteReport> DuckDbStore::Write(const Batch& batch, SinkContext& context)
       rolled_back.message = attempted.error().ToString();
       return rolled_back;
     }
-    if (!attempted) return std::move(attempted).error().In(options_.table);
+    if (!attempted) return Named(std::move(attempted).error());
     if (!attempted->row_error) return std::move(attempted->report);
     TRANCHE_TRY(FindRefused(*rows, refused, *attempted->row_error));
   }
@@ -352,7 +356,7 @@ Status DuckDbStore::Finish(SinkContext& context) {
     TRANCHE_TRY(ledger_->Finish(context.rows, context.keep_batches));
     return Commit();
   });
-  if (!status) return std::move(status).error().In(options_.table);
+  if (!status) return Named(std::move(status).error());
   finished_ = true;
   return Failpoint("ledger.finished");
 }

@@ -199,8 +199,11 @@ Result<FileSink::Entries> FileSink::KeepIntact(SinkContext& context) {
   std::vector<FilePart> named;
   for (Journal::Entry& entry : entries) {
     TRANCHE_ASSIGN(auto parts, ParseFiles(entry.detail));
-    bool intact = std::ranges::all_of(
-        parts, [&](const FilePart& part) { return Intact(whole() ? aside : aside + "/" + part.name, part); });
+    bool intact = true;
+    for (const FilePart& part : parts) {
+      TRANCHE_ASSIGN(bool same, Intact(whole() ? aside : aside + "/" + part.name, part));
+      intact = intact && same;
+    }
     if (!intact) {
       TRANCHE_TRY(context.journal->Remove(entry.span));
       continue;

@@ -59,11 +59,12 @@ Result<FilePart> Measure(const std::string& path, std::string name, int64_t rows
   return FilePart{std::move(name), identity.size, std::move(checksum), rows, std::move(run)};
 }
 
-bool Intact(const std::string& path, const FilePart& part) {
-  auto identity = Identify(path);
-  if (!identity || identity->size != part.size) return false;
-  auto checksum = HashFile(path);
-  return checksum && *checksum == part.checksum;
+Result<bool> Intact(const std::string& path, const FilePart& part) {
+  if (!Exists(path)) return false;
+  TRANCHE_ASSIGN(FileIdentity identity, Identify(path));
+  if (identity.size != part.size) return false;
+  TRANCHE_ASSIGN(std::string checksum, HashFile(path));
+  return checksum == part.checksum;
 }
 
 Result<FolderContent> ScanFolder(const std::string& path) {

@@ -33,8 +33,8 @@ Result<std::vector<FilePart>> ReadManifest(const std::string& path);
 
 // Size and checksum of a file, as a part.
 Result<FilePart> Measure(const std::string& path, std::string name, int64_t rows, std::string run);
-// Whether the file is there as the part says.
-bool Intact(const std::string& path, const FilePart& part);
+// Whether the file is there as the part says; an error where it cannot be read.
+Result<bool> Intact(const std::string& path, const FilePart& part);
 
 // All that lies in a folder, by names relative to it, in byte order; links are not followed.
 struct FolderContent {

@@ -129,7 +129,10 @@ Status Publisher::CheckReplaceable() const {
         .Hint(std::string(kMoveIt));
   }
   TRANCHE_ASSIGN(auto files, ReadManifest(sidecar_));
-  if (std::ranges::any_of(files, [&](const FilePart& file) { return Intact(target_.path, file); })) return {};
+  for (const FilePart& file : files) {
+    TRANCHE_ASSIGN(bool intact, Intact(target_.path, file));
+    if (intact) return {};
+  }
   return Fail(Code::kJob, "{} was not written by Tranche, or was changed since", target_.path)
       .Hint(std::string(kMoveIt));
 }
@@ -182,9 +185,12 @@ Status Publisher::PublishFile(const std::vector<FilePart>& parts, Journal& journ
   if (open) {
     // The sidecar names what is there and what will be: it is right before and after the rename.
     TRANCHE_ASSIGN(auto known, ReadManifest(sidecar_));
-    std::erase_if(known, [&](const FilePart& file) { return !Intact(target_.path, file); });
-    known.insert(known.begin(), parts.front());
-    TRANCHE_TRY(WriteFileDurably(sidecar_, ToJson(known)));
+    std::vector<FilePart> named = {parts.front()};
+    for (const FilePart& file : known) {
+      TRANCHE_ASSIGN(bool intact, Intact(target_.path, file));
+      if (intact) named.push_back(file);
+    }
+    TRANCHE_TRY(WriteFileDurably(sidecar_, ToJson(named)));
     TRANCHE_TRY(Rename(aside_, target_.path));
     TRANCHE_TRY(Failpoint("publish.renamed"));
   }
