@@ -239,14 +239,19 @@ class Decoder : public ByteStream {
   size_t given_ = 0;
 };
 
-Status ReadToEnd(const std::string& path, const std::stop_token& stop) {
+// Bytes behind the last "\n".
+Result<int64_t> ReadToEnd(const std::string& path, const std::stop_token& stop) {
   TRANCHE_ASSIGN(auto stream, OpenBytes(path));
   std::vector<char> block(kBlock);
+  int64_t behind = 0;
   while (!stop.stop_requested()) {
     TRANCHE_ASSIGN(size_t got, stream->Read(block));
     if (got == 0) break;
+    const size_t end = std::string_view(block.data(), got).rfind('\n');
+    behind = end == std::string_view::npos ? behind + static_cast<int64_t>(got)
+                                           : static_cast<int64_t>(got - end - 1);
   }
-  return {};
+  return behind;
 }
 
 }  // namespace
@@ -280,8 +285,10 @@ int64_t SourceLength(std::string_view text, Encoding encoding) {
 Integrity::Integrity(std::vector<std::string> paths)
     : thread_([this, paths = std::move(paths)](const std::stop_token& stop) {
         for (const std::string& path : paths) {
-          result_ = ReadToEnd(path, stop);
+          auto behind = ReadToEnd(path, stop);
+          if (!behind) result_ = std::move(behind).error();
           if (!result_ || stop.stop_requested()) return;
+          longest_ending_ = std::max(longest_ending_, *behind);
         }
       }) {}
 

@@ -50,9 +50,11 @@ class Integrity {
   explicit Integrity(std::vector<std::string> paths);
   ~Integrity();
   Status Wait();
+  int64_t longest_ending() const { return longest_ending_; }  // of a file behind its last "\n"; after Wait
 
  private:
   Status result_;
+  int64_t longest_ending_ = 0;
   std::jthread thread_;
 };
 

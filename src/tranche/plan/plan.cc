@@ -82,6 +82,13 @@ class Planner {
   Status CheckNames(const Input& input) const {
     for (const Column& column : sources_.at(input.name)->columns()) {
       if (column.name.starts_with(kHiddenPrefix)) return ReservedName(column.name).At(input.place);
+      const size_t nul = column.name.find('\0');
+      if (nul == std::string::npos && !column.name.empty()) continue;
+      Error error =
+          nul == std::string::npos
+              ? Fail(Code::kJob, "a column of input '{}' has no name", input.name)
+              : Fail(Code::kJob, "a column's name has a NUL byte after '{}'", column.name.substr(0, nul));
+      return std::move(error).Hint("give it a name where it is made").At(input.place);
     }
     return {};
   }

@@ -1,6 +1,7 @@
 #include "tranche/sources/csv_reader.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tranche {
 namespace {
@@ -26,25 +27,23 @@ Result<CsvReader> CsvReader::Open(const std::string& path, const CsvDialect& dia
 }
 
 Status CsvReader::SkipLines(int64_t count) {
-  while (count > 0) {
-    const size_t end = EndOfLine(cursor_.window());
-    if (end != std::string_view::npos) {
-      cursor_.Advance(end);
-      ++line_;
-      --count;
-      continue;
-    }
-    TRANCHE_ASSIGN(bool more, cursor_.Fill());
-    if (more) continue;
-    cursor_.Advance(cursor_.window().size());
-    return {};
-  }
+  for (; count > 0; --count, ++line_) TRANCHE_TRY(cursor_.SkipLine(line_, /*returns=*/true));
   return {};
 }
 
+// The row cannot be held: its beginning is kept; what else is in its line will be passed over.
+bool CsvReader::TooLong() {
+  unescaped_ = cursor_.window().substr(0, kShownBytes);
+  record_.fields.clear();
+  record_.raw = unescaped_;
+  record_.problem = "is longer than 16 MiB";
+  rest_ = true;
+  return true;
+}
+
 Result<bool> CsvReader::Next() {
-  cursor_.Advance(pending_);
-  pending_ = 0;
+  if (std::exchange(rest_, false)) TRANCHE_TRY(SkipLines(1));
+  cursor_.Advance(std::exchange(pending_, 0));
   record_.line = line_;
   record_.byte = cursor_.byte();
   bool last = false;
@@ -60,22 +59,15 @@ Result<bool> CsvReader::Next() {
       }
       if (Parse(window, last) == Parsed::kDone) return true;
       if (window.size() > kMostRecordBytes) {
-        if (Malformed(window, false, "the row is longer than 16 MiB") == Parsed::kDone) return true;
-        return Fail(Code::kData, "line {} is longer than 16 MiB", line_);
+        // Where it is a quote that spans lines, only the first of them is lost.
+        const bool done =
+            Malformed(window, false, "opens a value that is longer than 16 MiB") == Parsed::kDone;
+        return done || TooLong();
       }
     }
     TRANCHE_ASSIGN(bool more, cursor_.Fill());
     last = !more;
   }
-}
-
-// Offset after the end of the first line; npos where it is not in `text` (or "\r" ends it, and "\n" may
-// follow).
-size_t CsvReader::EndOfLine(std::string_view text) const {
-  const size_t at = text.find_first_of("\r\n");
-  if (at == std::string_view::npos || text[at] == '\n') return at == std::string_view::npos ? at : at + 1;
-  if (at + 1 == text.size()) return std::string_view::npos;
-  return at + (text[at + 1] == '\n' ? 2 : 1);
 }
 
 CsvReader::Parsed CsvReader::Take(std::string_view text, size_t raw, size_t used) {

@@ -60,11 +60,12 @@ class CsvReader {
   Parsed ParseQuoted(std::string_view text, bool last, size_t& at);
   Parsed Malformed(std::string_view text, bool last, std::string problem);
   Parsed Take(std::string_view text, size_t raw, size_t used);
-  size_t EndOfLine(std::string_view text) const;
+  bool TooLong();
 
   TextCursor cursor_;
   CsvDialect dialect_;
   std::array<bool, 256> ends_field_ = {};
+  bool rest_ = false;      // the last record was too long, and its line is not passed over yet
   size_t pending_ = 0;     // bytes of the last record, not yet passed over
   int64_t line_ = 1;       // of the next record
   std::string unescaped_;  // texts of fields that had escapes

@@ -1,16 +1,34 @@
 #include <algorithm>
+#include <cerrno>
+#include <fstream>
 #include <map>
 #include <numeric>
 
 #include "tranche/sources/csv_layout.h"
 #include "tranche/sources/place_rows.h"
 #include "tranche/sources/sources.h"
+#include "tranche/sources/text_cursor.h"
 
 namespace tranche {
 namespace {
 
 constexpr int64_t kSampleRows = 10'000;  // of a file
 constexpr size_t kMostScans = 64;        // in one query
+// A file that ends in a longer line is read row by row: of a last line that is larger than its buffer (32 MB)
+// the engine's reader says nothing at all (DuckDB 1.5.6).
+constexpr int64_t kLongEnding = kMostRecordBytes;
+
+Result<bool> EndsInLongLine(const std::string& path, int64_t size) {
+  std::ifstream file(path, std::ios::binary);
+  std::string block(1 << 16, '\0');
+  for (int64_t behind = 0; behind <= kLongEnding; behind += std::ssize(block)) {
+    const int64_t from = size - behind - std::ssize(block);
+    if (from <= 0) return false;
+    if (!file.seekg(from).read(block.data(), std::ssize(block))) return FailErrno("read", path, errno);
+    if (block.find('\n') != std::string::npos) return false;
+  }
+  return true;
+}
 
 class Csv : public FileSource {
  public:
@@ -22,6 +40,10 @@ class Csv : public FileSource {
     if (!layout) return std::move(layout).error().At(options_.PlaceOf("path"));
     TRANCHE_TRY(FindTypes(*layout, splits, context));
     layout->careful = MustBeCareful(*layout);
+    for (const Split& split : splits) {
+      if (layout->careful || IsCompressed(split.name)) continue;
+      TRANCHE_ASSIGN(layout->careful, EndsInLongLine(split.name, split.identity.size));
+    }
     auto details = ToDetails(*layout);
     for (size_t i = 0; i < splits.size(); ++i) splits[i].detail = std::move(details[i]);
     return splits;
@@ -51,10 +73,19 @@ class Csv : public FileSource {
 
   bool marks() const override { return layout_.careful; }
 
+  Status TakeRejects(SourceContext& context, const std::function<Status(Reject)>& take) override {
+    TRANCHE_TRY(FileSource::TakeRejects(context, take));
+    if (!integrity_ || integrity_->longest_ending() <= kLongEnding) return {};
+    return Fail(Code::kData, "{}", Complaint(input_));  // Recover knows what to do
+  }
+
   bool Recover(const Error& error) override {
-    if (layout_.careful || settled_ || error.code == Code::kJob) return false;
+    if (layout_.careful || settled_) return false;
+    if (error.message.find("CSV Reader") == std::string::npos && error.code == Code::kJob) return false;
+    // "Not implemented": a row is larger than the engine's buffer.
     const bool ours = Concerns(error, splits_) || error.message == Complaint(input_) ||
-                      error.message.find("CSV Parser") != std::string::npos;
+                      error.message.find("CSV Parser") != std::string::npos ||
+                      error.message.find("CSV Reader") != std::string::npos;
     if (!ours) return false;
     layout_.careful = true;
     integrity_.reset();

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "tranche/base/failpoint.h"
+#include "tranche/sources/text_cursor.h"
 
 namespace tranche {
 namespace {
@@ -137,6 +138,9 @@ Result<std::vector<Split>> FindFiles(const Options& options, const SourceContext
   }
   std::vector<Split> splits;
   for (const std::string& path : paths) {
+    if (!IsUtf8(path)) {
+      return Fail(Code::kJob, "the name of {} is not UTF-8", path).Hint("rename the file").At(place);
+    }
     TRANCHE_ASSIGN(FileIdentity identity, Identify(path));
     splits.push_back({.name = path, .identity = identity, .detail = {}});
   }

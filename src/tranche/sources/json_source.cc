@@ -8,6 +8,7 @@ namespace tranche {
 namespace {
 
 constexpr int64_t kSampleRows = 10'000;
+constexpr int kMostDepth = 100;  // of values that the engine may look into: it does so by recursion
 
 // How values follow each other in a file; the words of the option `format`, and the engine's.
 enum class Format { kLines, kArray, kValues };
@@ -30,6 +31,39 @@ std::string_view Word(Format format) {
 
 Format FormatOf(std::string_view word) {
   return word == "lines" ? Format::kLines : word == "array" ? Format::kArray : Format::kValues;
+}
+
+// Whether objects and arrays stand deeper in each other than kMostDepth, in as much of a file as the sample
+// holds.
+Result<bool> IsDeep(const std::string& path, Format format) {
+  TRANCHE_ASSIGN(TextCursor cursor, TextCursor::Open(path, Encoding::kUtf8));
+  const int outside = format == Format::kArray ? 1 : 0;
+  int depth = 0;
+  int64_t rows = 0;
+  bool quoted = false;
+  bool escaped = false;
+  while (rows < kSampleRows) {
+    for (char c : cursor.window()) {
+      if (format == Format::kLines && c == '\n') {
+        depth = 0;
+        quoted = escaped = false;
+        ++rows;
+      } else if (quoted) {
+        quoted = escaped || c != '"';
+        escaped = !escaped && c == '\\';
+      } else if (c == '"') {
+        quoted = true;
+      } else if (c == '[' || c == '{') {
+        if (++depth > kMostDepth) return true;
+      } else if (c == ']' || c == '}') {
+        if (--depth == outside && format != Format::kLines) ++rows;
+      }
+    }
+    cursor.Advance(cursor.window().size());
+    TRANCHE_ASSIGN(bool more, cursor.Fill());
+    if (!more) return false;
+  }
+  return false;
 }
 
 // A JSON pointer (RFC 6901) to a key.
@@ -246,6 +280,12 @@ class Json : public CarefulSource {
     Columns seen;
     for (const TextRow& row : rows) {
       const std::string name = row.front().value_or("");
+      const size_t nul = name.find('\0');
+      if (name.empty() || nul != std::string::npos) {
+        Error error = name.empty() ? Fail(Code::kJob, "a key is an empty text")
+                                   : Fail(Code::kJob, "a key has a NUL byte after '{}'", name.substr(0, nul));
+        return std::move(error).Hint("name the columns by `fields: {column: /key}`");
+      }
       if (const Column* twin = FindColumn(seen, name)) {
         return Fail(Code::kJob, "keys '{}' and '{}' differ only by case", twin->name, name)
             .Hint("name the columns by `fields: {column: /key}`");
@@ -269,12 +309,18 @@ class Json : public CarefulSource {
                            fmt::format("(SELECT * FROM {} WHERE problem IS NULL LIMIT {})",
                                        Values(columns, objects), kSampleRows),
                            engine));
+    bool deep = false;
+    for (const std::string& path : SampleFiles()) {
+      if (deep) break;
+      TRANCHE_ASSIGN(deep, IsDeep(path, format_));
+    }
     std::string items;
     for (const TypedColumn& column : columns) {
+      const std::string value = fmt::format("json_extract(json, {})", Pointer(column));
       items += fmt::format(
-          "{0}array_to_string(list_sort(list(DISTINCT replace(json_type({1}), 'UBIGINT', 'BIGINT'))), ' '), "
-          "CAST(json_group_structure({1}) AS VARCHAR)",
-          items.empty() ? "" : ", ", fmt::format("json_extract(json, {})", Pointer(column)));
+          "{}array_to_string(list_sort(list(DISTINCT replace(json_type({}), 'UBIGINT', 'BIGINT'))), ' '), {}",
+          items.empty() ? "" : ", ", value,
+          deep ? "NULL" : fmt::format("CAST(json_group_structure({}) AS VARCHAR)", value));
     }
     TRANCHE_ASSIGN(auto rows, engine.Select({SqlText(fmt::format("SELECT {} FROM {}", items, sample))}));
     for (size_t i = 0; i < columns.size(); ++i) {
@@ -292,7 +338,7 @@ class Json : public CarefulSource {
     const bool moment = guessed.type == "DATE" || guessed.type.starts_with("TIME");
     if (number || kinds == "BOOLEAN" || (kinds == "VARCHAR" && moment)) return guessed;
     guessed.type = "VARCHAR";
-    if (kinds != "OBJECT" && kinds != "ARRAY") return guessed;
+    if ((kinds != "OBJECT" && kinds != "ARRAY") || structure.empty()) return guessed;
     std::string signed_numbers = structure;  // a small number says nothing about the sign of the next
     for (std::string_view before : {":\"", "[\""}) {
       const std::string from = fmt::format("{}UBIGINT\"", before);
@@ -322,14 +368,14 @@ SourceSpec JsonSource() {
   spec.summary = "Reads JSON: an object a line, an array of objects, or objects inside documents.";
   spec.doc =
       "Without `fields`, the keys of the objects are the columns: those of the first 10,000 objects of the "
-      "first, the last "
-      "and the largest file. Objects and arrays inside become structs and lists. Numbers with a fraction are "
-      "DOUBLE, as in "
-      "JavaScript; a decimal that must be exact stands in quotes, with its type in `types`.\n\n"
+      "first, the last and the largest file. Objects and arrays inside become structs and lists, or stay "
+      "JSON text where they have no structure in common or are nested more than 100 deep. Numbers with a "
+      "fraction are DOUBLE, as in JavaScript; a decimal that must be exact stands in quotes, with its type "
+      "in "
+      "`types`.\n\n"
       "A value that does not fit its column's type, a line that is malformed, and an object with a key twice "
-      "are rejects. "
-      "Where values do not stand one a line (`array`, `values`), rejects have no line, and malformed JSON "
-      "stops the run.\n\n"
+      "are rejects. Where values do not stand one a line (`array`, `values`), rejects have no line, and "
+      "malformed JSON stops the run.\n\n"
       "Files ending in `.gz` and `.zst` are decompressed.";
   spec.shape = Shape::Object({
       PathField(/*stdin_too=*/true),

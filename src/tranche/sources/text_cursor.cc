@@ -2,19 +2,21 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+
+#include "tranche/base/units.h"
 
 namespace tranche {
 namespace {
 
 constexpr size_t kBlock = 1 << 20;
-constexpr size_t kShown = 64 << 10;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
 Result<TextCursor> TextCursor::Open(const std::string& path, Encoding encoding) {
   TRANCHE_ASSIGN(auto stream, OpenText(path, encoding));
-  TextCursor cursor(std::move(stream), encoding);
+  TextCursor cursor(path, std::move(stream), encoding);
   while (cursor.window().size() < kByteOrderMark.size()) {
     TRANCHE_ASSIGN(bool more, cursor.Fill());
     if (!more) break;
@@ -47,14 +49,40 @@ void TextCursor::Advance(size_t bytes) {
   from_ += bytes;
 }
 
+Status TextCursor::SkipLine(int64_t line, bool returns) {
+  for (const int64_t start = byte_; byte_ - start < kMostSkippedBytes;) {
+    const std::string_view text = window();
+    if (const size_t end = EndOfLine(text, returns); end != std::string_view::npos) {
+      Advance(end);
+      return {};
+    }
+    // A "\r" at the end may be half a line end.
+    Advance(text.size() - (text.ends_with('\r') ? 1 : 0));
+    TRANCHE_ASSIGN(bool more, Fill());
+    if (more) continue;
+    Advance(window().size());
+    return {};
+  }
+  return Fail(Code::kData, "a line does not end within {}", FormatBytes(kMostSkippedBytes))
+      .Hint("is this a file of lines?")
+      .At({path_, static_cast<int>(line), 0});
+}
+
+size_t EndOfLine(std::string_view text, bool returns) {
+  const size_t at = text.find_first_of(returns ? "\r\n" : "\n");
+  if (at == std::string_view::npos || text[at] == '\n') return at == std::string_view::npos ? at : at + 1;
+  if (at + 1 == text.size()) return std::string_view::npos;
+  return at + (text[at + 1] == '\n' ? 2 : 1);
+}
+
 Result<LineReader> LineReader::Open(const std::string& path, Encoding encoding) {
   TRANCHE_ASSIGN(TextCursor cursor, TextCursor::Open(path, encoding));
   return LineReader(std::move(cursor));
 }
 
 Result<bool> LineReader::Next() {
-  cursor_.Advance(pending_);
-  pending_ = 0;
+  if (std::exchange(rest_, false)) TRANCHE_TRY(cursor_.SkipLine(line_.number, /*returns=*/false));
+  cursor_.Advance(std::exchange(pending_, 0));
   size_t searched = 0;
   line_ = {.text = {}, .number = line_.number + 1, .byte = cursor_.byte()};
   while (true) {
@@ -64,11 +92,11 @@ Result<bool> LineReader::Next() {
                                  : nullptr);
     if (end != nullptr) {
       line_.text = window.substr(0, static_cast<size_t>(end - window.data()));
-      if (line_.text.size() > kMostRecordBytes) return SkipRest();
+      if (line_.text.size() > kMostRecordBytes) return TooLong();
       pending_ = line_.text.size() + 1;
       break;
     }
-    if (window.size() > kMostRecordBytes) return SkipRest();
+    if (window.size() > kMostRecordBytes) return TooLong();
     searched = window.size();
     TRANCHE_ASSIGN(bool more, cursor_.Fill());
     if (more) continue;
@@ -81,20 +109,12 @@ Result<bool> LineReader::Next() {
   return true;
 }
 
-Result<bool> LineReader::SkipRest() {
-  beginning_ = cursor_.window().substr(0, kShown);
+bool LineReader::TooLong() {
+  beginning_ = cursor_.window().substr(0, kShownBytes);
   line_.text = beginning_;
   line_.too_long = true;
-  while (true) {
-    const size_t end = cursor_.window().find('\n');
-    if (end != std::string_view::npos) {
-      cursor_.Advance(end + 1);
-      return true;
-    }
-    cursor_.Advance(cursor_.window().size());
-    TRANCHE_ASSIGN(bool more, cursor_.Fill());
-    if (!more) return true;
-  }
+  rest_ = true;
+  return true;
 }
 
 bool IsUtf8(std::string_view text) {

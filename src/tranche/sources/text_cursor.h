@@ -23,6 +23,9 @@ namespace tranche {
 
 // A longer line or record is refused.
 inline constexpr size_t kMostRecordBytes = 16 << 20;
+// What has no line end for so long is no text: nothing more of it is read.
+inline constexpr int64_t kMostSkippedBytes = 256 << 20;
+inline constexpr size_t kShownBytes = 64 << 10;  // of a record that is longer
 
 class TextCursor {
  public:
@@ -35,11 +38,14 @@ class TextCursor {
   Result<bool> Fill();
   void Advance(size_t bytes);
   int64_t byte() const { return byte_; }  // of the cursor, in the (decompressed) file
+  // Passes over a line, or the rest of one; `returns`: a "\r" alone ends it, too.
+  Status SkipLine(int64_t line, bool returns);
 
  private:
-  TextCursor(std::unique_ptr<ByteStream> stream, Encoding encoding)
-      : stream_(std::move(stream)), encoding_(encoding) {}
+  TextCursor(std::string path, std::unique_ptr<ByteStream> stream, Encoding encoding)
+      : path_(std::move(path)), stream_(std::move(stream)), encoding_(encoding) {}
 
+  std::string path_;
   std::unique_ptr<ByteStream> stream_;
   Encoding encoding_;
   std::vector<char> buffer_;
@@ -64,13 +70,18 @@ class LineReader {
 
  private:
   explicit LineReader(TextCursor cursor) : cursor_(std::move(cursor)) {}
-  Result<bool> SkipRest();
+  bool TooLong();
 
   TextCursor cursor_;
+  bool rest_ = false;   // the last line was too long, and is not passed over yet
   size_t pending_ = 0;  // bytes of the last line, not yet passed over
   Line line_;
   std::string beginning_;
 };
+
+// Offset after the end of the first line: "\n", "\r\n" and, with `returns`, "\r". npos where it is not in
+// `text`, or "\r" ends it and "\n" may follow.
+size_t EndOfLine(std::string_view text, bool returns = true);
 
 // Whether `text` is valid UTF-8 (RFC 3629).
 bool IsUtf8(std::string_view text);

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
+#include <bit>
+#include <string>
 
 #include "tranche/batch/cutter.h"
 #include "tranche/connector/step.h"
@@ -19,6 +20,16 @@ bool IsWhole(const std::string& type) { return std::ranges::find(kWholeTypes, ty
 
 bool IsNested(const std::string& type) {
   return type.ends_with(']') || type.starts_with("STRUCT(") || type.starts_with("MAP(");
+}
+
+bool IsFloat(const std::string& type) { return type == "DOUBLE" || type == "FLOAT"; }
+
+// A number that is too large would be infinite.
+std::string FloatOrNull(const std::string& source, const std::string& type) {
+  return fmt::format(
+      "CASE WHEN NOT isinf(TRY_CAST({0} AS {1})) OR regexp_full_match(trim({0}), '(?i)[+-]?inf(inity)?') "
+      "THEN TRY_CAST({0} AS {1}) END",
+      source, type);
 }
 
 bool ByDouble(const TypedColumn& column) {
@@ -92,6 +103,10 @@ std::string Complaint(std::string_view input) {
 
 std::string FastValue(const TypedColumn& column, const std::string& source, const std::string& input) {
   const std::string read_as = ReadAs(column);
+  if (IsFloat(column.type)) {  // infinite as it is written, or too large? only a look at the text tells
+    return fmt::format("CASE WHEN isinf({0}) THEN error({1}) ELSE {0} END", source,
+                       QuoteText(Complaint(input)));
+  }
   if (read_as == column.type && column.format.empty()) return source;
   const std::string value = read_as == "DOUBLE" ? WholeOf(source, column.type) : ValueOrNull(column, source);
   return fmt::format("CASE WHEN {0} IS NULL THEN NULL ELSE coalesce({1}, error({2})) END", source, value,
@@ -105,6 +120,7 @@ std::string ValueOrNull(const TypedColumn& column, const std::string& source) {
   if (column.type == "VARCHAR") return source;
   if (IsNested(column.type)) return fmt::format("TRY(CAST(CAST({} AS JSON) AS {}))", source, column.type);
   if (column.type == "DATE") return fmt::format("CAST(try_strptime(trim({}), '%Y-%m-%d') AS DATE)", source);
+  if (IsFloat(column.type)) return FloatOrNull(source, column.type);
   if (!IsWhole(column.type)) return fmt::format("TRY(CAST({} AS {}))", source, column.type);
   return fmt::format(
       "CASE WHEN regexp_full_match(trim({0}), '[+-]?[0-9]+') THEN TRY_CAST({0} AS {1}) ELSE {2} END", source,
@@ -168,32 +184,43 @@ Status ApplyTypes(std::vector<TypedColumn>& columns,
 
 namespace {
 
-using Candidates = std::vector<std::vector<size_t>>;  // indexes of kRules, for each column
+using Rules = std::vector<unsigned>;  // of each column: bit i is rule i
 
-// Those rules of each column that all rows of `from` obey. Also finds wide numbers.
-Result<Candidates> Obeyed(std::vector<TypedColumn>& columns, const Candidates& candidates,
-                          const std::string& from, bool keep_unknown, Engine& engine) {
-  std::string items;
+// Those of `tried` that all rows of `from` obey; with `keep_unknown` also where there is no value. Also finds
+// wide numbers. Values stand in one column, not in one a column: an expression for each of them takes the
+// engine longer than the rows.
+Result<Rules> Obeyed(std::vector<TypedColumn>& columns, const Rules& tried, const std::string& from,
+                     bool keep_unknown, Engine& engine) {
+  std::string values;
+  std::string masks;
   for (size_t i = 0; i < columns.size(); ++i) {
-    const std::string value = fmt::format("trim(c{})", i);
-    items +=
-        fmt::format("{}bool_or(abs(TRY_CAST({} AS HUGEINT)) >= {})", i > 0 ? ", " : "", value, kExactlyWhole);
-    for (size_t rule : candidates[i]) {
-      items += fmt::format(
-          ", bool_and(regexp_full_match({0}, {1}) AND TRY_CAST({0} AS {2}) IS NOT NULL) "
-          "FILTER (WHERE {0} IS NOT NULL)",
-          value, QuoteText(kRules[rule].pattern),
-          kRules[rule].type);  // NULL: no value, so far it may be anything
-    }
+    values += fmt::format("{}c{}", i > 0 ? ", " : "", i);
+    masks += fmt::format("{}{}", i > 0 ? ", " : "", tried[i]);
   }
-  TRANCHE_ASSIGN(auto rows, engine.Select({SqlText(fmt::format("SELECT {} FROM {}", items, from))}));
-  size_t at = 0;
-  Candidates obeyed(columns.size());
-  for (size_t i = 0; i < columns.size(); ++i) {
-    columns[i].wide = rows.front()[at++] == "true";
-    for (size_t rule : candidates[i]) {
-      const auto& answer = rows.front()[at++];
-      if (answer == "true" || (!answer && keep_unknown)) obeyed[i].push_back(rule);
+  std::string items;
+  for (size_t rule = 0; rule < kRules.size(); ++rule) {
+    const std::string type(kRules[rule].type);
+    items += fmt::format(
+        ", bool_and(CASE WHEN tried & {} = 0 THEN false ELSE regexp_full_match(v, {}) AND {} IS NOT NULL "
+        "END) FILTER (WHERE v IS NOT NULL)",
+        1U << rule, QuoteText(kRules[rule].pattern),
+        IsFloat(type) ? FloatOrNull("v", type) : fmt::format("TRY_CAST(v AS {})", type));
+  }
+  TRANCHE_ASSIGN(
+      auto rows,
+      engine.Select({SqlText(fmt::format(
+          "SELECT i, bool_or(abs(TRY_CAST(v AS HUGEINT)) >= {}){} FROM (SELECT unnest(range({})) AS i, "
+          "unnest([{}]) AS tried, trim(unnest([{}])) AS v FROM {}) GROUP BY i",
+          kExactlyWhole, items, columns.size(), masks, values, from))}));
+  Rules obeyed(columns.size(), 0);
+  if (keep_unknown) obeyed = tried;
+  for (const TextRow& row : rows) {
+    const auto i = static_cast<size_t>(std::stoul(row.at(0).value()));
+    columns[i].wide = row.at(1) == "true";
+    for (size_t rule = 0; rule < kRules.size(); ++rule) {
+      const auto& answer = row.at(2 + rule);  // NULL: no value, so far it may be anything
+      const bool obeys = answer ? *answer == "true" : keep_unknown && (tried[i] >> rule & 1U) != 0;
+      obeyed[i] = (obeyed[i] & ~(1U << rule)) | (obeys ? 1U << rule : 0U);
     }
   }
   return obeyed;
@@ -205,14 +232,12 @@ Result<Candidates> Obeyed(std::vector<TypedColumn>& columns, const Candidates& c
 Status GuessTypes(std::vector<TypedColumn>& columns, const std::string& from, Engine& engine) {
   constexpr int kFirst = 300;
   if (columns.empty()) return {};
-  std::vector<size_t> all(kRules.size());
-  std::iota(all.begin(), all.end(), size_t{0});
-  TRANCHE_ASSIGN(Candidates first, Obeyed(columns, Candidates(columns.size(), all),
-                                          fmt::format("(SELECT * FROM {} LIMIT {})", from, kFirst),
-                                          /*keep_unknown=*/true, engine));
-  TRANCHE_ASSIGN(const Candidates obeyed, Obeyed(columns, first, from, /*keep_unknown=*/false, engine));
+  TRANCHE_ASSIGN(const Rules first, Obeyed(columns, Rules(columns.size(), (1U << kRules.size()) - 1),
+                                           fmt::format("(SELECT * FROM {} LIMIT {})", from, kFirst),
+                                           /*keep_unknown=*/true, engine));
+  TRANCHE_ASSIGN(const Rules obeyed, Obeyed(columns, first, from, /*keep_unknown=*/false, engine));
   for (size_t i = 0; i < columns.size(); ++i) {
-    if (!obeyed[i].empty()) columns[i].type = kRules[obeyed[i].front()].type;
+    if (obeyed[i] != 0) columns[i].type = kRules[static_cast<size_t>(std::countr_zero(obeyed[i]))].type;
   }
   return {};
 }
