@@ -6,6 +6,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
 
 option(TRANCHE_WERROR "Warnings are errors" ON)
+option(TRANCHE_FUZZ "Fuzz targets, with clang" OFF)
 set(TRANCHE_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")
 
 # The release keeps its asserts: a broken promise about a batch must stop the program, and they cost nothing there.
@@ -21,6 +22,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # Fields left out of a designated initializer have their defaults, on purpose.
   # Wrong alarms of gcc 12 on std::string's operator+ (its bug 105651) and on optional, variant and expected.
   target_compile_options(tranche_options INTERFACE -Wno-restrict -Wno-missing-field-initializers -Wno-maybe-uninitialized)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")  # for the fuzz targets, with gcc's standard library
+  target_compile_options(tranche_options INTERFACE -Wno-deprecated-declarations -Wno-missing-designated-field-initializers
+    -Wno-missing-field-initializers)
 endif()
 if(TRANCHE_SANITIZE)
   add_compile_options(-fsanitize=${TRANCHE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)

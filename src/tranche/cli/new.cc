@@ -82,10 +82,12 @@ struct Guess {
 Result<Columns> ColumnsOf(Session& session, const Guess& guess, const std::string& path,
                           const std::string& null) {
   const SourceSpec* spec = session.registry().FindSource(guess.connector);
-  Node value{.kind = Node::Kind::kMap};
+  Node value;
+  value.kind = Node::Kind::kMap;
   value.entries.push_back({{.name = "path"}, Node::Scalar(path)});
   if (!null.empty()) {
-    Node nulls{.kind = Node::Kind::kList};
+    Node nulls;
+    nulls.kind = Node::Kind::kList;
     nulls.items = {Node::Scalar(null), Node::Scalar("")};
     value.entries.push_back({{.name = "nulls"}, std::move(nulls)});
   }

@@ -33,6 +33,14 @@ struct Node {
   std::vector<Node> items;  // kList
   std::vector<std::pair<Key, Node>> entries;  // kMap, in the order of the file
 
+  // Out of line: what the vectors hold is not complete here.
+  Node();
+  Node(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(const Node&);
+  Node& operator=(Node&&) noexcept;
+  ~Node();
+
   bool is_scalar() const { return kind == Kind::kScalar; }
   bool is_list() const { return kind == Kind::kList; }
   bool is_map() const { return kind == Kind::kMap; }

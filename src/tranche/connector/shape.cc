@@ -4,6 +4,13 @@
 
 namespace tranche {
 
+Shape::Shape() = default;
+Shape::Shape(const Shape&) = default;
+Shape::Shape(Shape&&) noexcept = default;
+Shape& Shape::operator=(const Shape&) = default;
+Shape& Shape::operator=(Shape&&) noexcept = default;
+Shape::~Shape() = default;
+
 Shape Shape::Choice(std::vector<std::string> words) {
   Shape shape = Of(Kind::kChoice);
   shape.choices = std::move(words);

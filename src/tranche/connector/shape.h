@@ -50,6 +50,14 @@ struct Shape {
   bool lone = false;
   std::optional<double> least;  // of kInteger and kNumber
 
+  // Out of line: what the vectors hold is not complete here.
+  Shape();
+  Shape(const Shape&);
+  Shape(Shape&&) noexcept;
+  Shape& operator=(const Shape&);
+  Shape& operator=(Shape&&) noexcept;
+  ~Shape();
+
   static Shape Of(Kind kind) {
     Shape shape;
     shape.kind = kind;

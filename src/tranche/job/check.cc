@@ -338,10 +338,11 @@ bool Checker::CheckSql(Node& node, Kind kind, const std::string& what) {
         node.place);
   }
   if (!values_.Resolve(node, kind)) return false;
-  if (!engine_) return true;
+  if (!context_.engine) return true;
   Expression expression = ToExpression(node);
   if (kind == Kind::kOrder) expression.text.resize(OrderedLength(expression.text));
-  auto checked = kind == Kind::kSql ? engine_->CheckSelect(expression) : engine_->CheckExpression(expression);
+  auto checked = kind == Kind::kSql ? context_.engine->CheckSelect(expression)
+                                    : context_.engine->CheckExpression(expression);
   if (!checked) return Report(std::move(checked).error(), node.place);
   return true;
 }
@@ -363,7 +364,7 @@ bool Checker::CheckTypeFormat(Node& node, const std::string& what) {
 
 bool Checker::ReadSqlFile(Node& node, const std::string& what) {
   const Node& path = *node.Find("path");
-  auto content = ReadFile(path.text, kSqlFileBytes);
+  auto content = context_.read(path.text, kSqlFileBytes);
   if (!content) {
     Error error = std::move(content).error();
     error.code = Code::kJob;

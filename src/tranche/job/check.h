@@ -16,9 +16,9 @@ namespace tranche {
 
 class Checker {
  public:
-  // `folder`: of the job file, absolute. `engine` may be null: then SQL is not parsed.
-  Checker(Values& values, Engine* engine, std::string folder, std::vector<Error>& errors)
-      : values_(values), engine_(engine), folder_(std::move(folder)), errors_(errors) {}
+  // `folder`: of the job file, absolute. Where the context has no engine, SQL is not parsed.
+  Checker(Values& values, const LoadContext& context, std::string folder, std::vector<Error>& errors)
+      : values_(values), context_(context), folder_(std::move(folder)), errors_(errors) {}
 
   // `what` names the value in messages: "csv", "group". false: a mistake was reported.
   bool Check(Node& node, const Shape& shape, const std::string& what);
@@ -42,7 +42,7 @@ class Checker {
   bool Mismatch(const Node& node, const Shape& shape, const std::string& what);
 
   Values& values_;
-  Engine* engine_;
+  const LoadContext& context_;
   std::string folder_;
   std::vector<Error>& errors_;
 };

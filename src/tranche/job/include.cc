@@ -33,7 +33,7 @@ std::optional<Node> Loader::ReadIncluded(const Node& path, const char* holds) {
     return std::nullopt;
   }
   std::string folder = std::filesystem::path(job_.file).parent_path().string();
-  auto text = ReadFile(AbsolutePath(folder, path.text));
+  auto text = context_.read(AbsolutePath(folder, path.text), kMostBytes);
   if (!text) {
     Error error = std::move(text).error();
     error.code = Code::kJob;

@@ -46,7 +46,7 @@ Loader::Loader(const LoadContext& context, std::string path)
     : context_(context),
       path_(std::move(path)),
       values_(context_, errors_),
-      checker_(values_, context.engine, FolderOf(path_), errors_) {}
+      checker_(values_, context_, FolderOf(path_), errors_) {}
 
 bool Loader::Report(Error error, const Place& place) { return checker_.Report(std::move(error), place); }
 
@@ -76,7 +76,7 @@ bool Loader::CheckKeys(const Node& node, std::span<const std::string_view> keys,
 }
 
 std::optional<Node> Loader::ReadRoot() {
-  auto text = ReadFile(path_);
+  auto text = context_.read(path_, kMostBytes);
   if (!text) {
     Error error = std::move(text).error();
     error.code = Code::kJob;

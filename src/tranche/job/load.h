@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tranche/base/clock.h"
+#include "tranche/base/file.h"
 #include "tranche/connector/engine.h"
 #include "tranche/connector/spec.h"
 #include "tranche/job/job.h"
@@ -19,6 +20,8 @@ struct LoadContext {
   Engine* engine = nullptr;                // for the syntax of expressions (parses only); may be null
   Clock* clock = nullptr;                  // for `today`
   std::map<std::string, std::string> set;  // --set name=value
+  // The job file, and those that it names; at most so many bytes.
+  std::function<Result<std::string>(const std::string& path, int64_t max_bytes)> read = ReadFile;
   std::function<std::optional<std::string>(const std::string&)> environment;  // ${env:X}
   std::function<std::optional<std::string>(const std::string&)> secret;       // ${secret:X}
   std::string run_id;                                                         // ${run:id}

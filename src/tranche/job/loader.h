@@ -15,6 +15,8 @@
 
 namespace tranche {
 
+inline constexpr int64_t kMostBytes = 8 << 20;  // read of a job file, before its limits are looked at
+
 class Loader {
  public:
   Loader(const LoadContext& context, std::string path);
