@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "tranche/duckdb/functions.h"
 #include "tranche/duckdb/registered_reader.h"
 #include "tranche/duckdb/scan_counts.h"
 
@@ -104,6 +105,7 @@ Result<std::unique_ptr<Instance>> Instance::Open(const DuckDbOptions& options) {
     return std::move(error).In("cannot start DuckDB");
   }
   TRANCHE_TRY(CreateReaderFunction(*instance));
+  TRANCHE_TRY(CreateFunctions(*instance));
   return instance;
 }
 

@@ -7,16 +7,15 @@
 
 #include "tranche/batch/cutter.h"
 #include "tranche/connector/step.h"
+#include "tranche/duckdb/functions.h"
 
 namespace tranche {
 namespace {
 
-constexpr std::array kWholeTypes = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT",  "HUGEINT",
-                                    "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"};
 constexpr std::string_view kExactlyWhole =
     "9007199254740992";  // 2^53: below it every whole number is a DOUBLE
 
-bool IsWhole(const std::string& type) { return std::ranges::find(kWholeTypes, type) != kWholeTypes.end(); }
+bool IsHuge(const std::string& type) { return type == "HUGEINT" || type == "UHUGEINT"; }
 
 bool IsNested(const std::string& type) {
   return type.ends_with(']') || type.starts_with("STRUCT(") || type.starts_with("MAP(");
@@ -32,15 +31,12 @@ std::string FloatOrNull(const std::string& source, const std::string& type) {
       source, type);
 }
 
-bool ByDouble(const TypedColumn& column) {
-  return IsWhole(column.type) && !column.wide && !column.type.ends_with("HUGEINT") &&
-         column.type != "UBIGINT";
-}
-
-// The whole number that a DOUBLE is, or NULL.
-std::string WholeOf(const std::string& number, const std::string& type) {
-  return fmt::format("CASE WHEN abs({0}) < {1} AND TRY_CAST({0} AS {2}) = {0} THEN TRY_CAST({0} AS {2}) END",
-                     number, kExactlyWhole, type);
+// The whole number of a type that is beyond 64 bits.
+std::string HugeOrNull(const std::string& source, const std::string& type) {
+  return fmt::format(
+      "CASE WHEN regexp_full_match(trim({0}), '[+-]?[0-9]+') THEN TRY_CAST({0} AS {1}) ELSE CAST({2} AS {1}) "
+      "END",
+      source, type, NumberOrNull(source, "BIGINT"));
 }
 
 // 'a' AS a text of SQL, cut for people.
@@ -92,9 +88,9 @@ Columns ToColumns(const std::vector<TypedColumn>& columns) {
 }
 
 std::string ReadAs(const TypedColumn& column) {
-  if (!column.format.empty()) return "VARCHAR";
-  if (ByDouble(column)) return "DOUBLE";
-  return IsWhole(column.type) ? "VARCHAR" : column.type;
+  if (!column.format.empty() || IsHuge(column.type)) return "VARCHAR";
+  if (!IsWholeType(column.type)) return column.type;
+  return column.wide || column.type == "UBIGINT" ? "VARCHAR" : "DOUBLE";
 }
 
 std::string Complaint(std::string_view input) {
@@ -102,15 +98,13 @@ std::string Complaint(std::string_view input) {
 }
 
 std::string FastValue(const TypedColumn& column, const std::string& source, const std::string& input) {
-  const std::string read_as = ReadAs(column);
-  if (IsFloat(column.type)) {  // infinite as it is written, or too large? only a look at the text tells
-    return fmt::format("CASE WHEN isinf({0}) THEN error({1}) ELSE {0} END", source,
-                       QuoteText(Complaint(input)));
+  const std::string complaint = Complaint(input);
+  if (column.format.empty()) {
+    if (IsWholeType(column.type) || IsFloat(column.type)) return StrictNumber(source, column.type, complaint);
+    if (ReadAs(column) == column.type) return source;
   }
-  if (read_as == column.type && column.format.empty()) return source;
-  const std::string value = read_as == "DOUBLE" ? WholeOf(source, column.type) : ValueOrNull(column, source);
-  return fmt::format("CASE WHEN {0} IS NULL THEN NULL ELSE coalesce({1}, error({2})) END", source, value,
-                     QuoteText(Complaint(input)));
+  return fmt::format("CASE WHEN {0} IS NULL THEN NULL ELSE coalesce({1}, error({2})) END", source,
+                     ValueOrNull(column, source), QuoteText(complaint));
 }
 
 std::string ValueOrNull(const TypedColumn& column, const std::string& source) {
@@ -121,10 +115,9 @@ std::string ValueOrNull(const TypedColumn& column, const std::string& source) {
   if (IsNested(column.type)) return fmt::format("TRY(CAST(CAST({} AS JSON) AS {}))", source, column.type);
   if (column.type == "DATE") return fmt::format("CAST(try_strptime(trim({}), '%Y-%m-%d') AS DATE)", source);
   if (IsFloat(column.type)) return FloatOrNull(source, column.type);
-  if (!IsWhole(column.type)) return fmt::format("TRY(CAST({} AS {}))", source, column.type);
-  return fmt::format(
-      "CASE WHEN regexp_full_match(trim({0}), '[+-]?[0-9]+') THEN TRY_CAST({0} AS {1}) ELSE {2} END", source,
-      column.type, WholeOf(fmt::format("TRY_CAST({} AS DOUBLE)", source), column.type));
+  if (IsWholeType(column.type)) return NumberOrNull(source, column.type);
+  if (IsHuge(column.type)) return HugeOrNull(source, column.type);
+  return fmt::format("TRY(CAST({} AS {}))", source, column.type);
 }
 
 std::string CarefulScan(const std::vector<TypedColumn>& columns, const std::string& from,

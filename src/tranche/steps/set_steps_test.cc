@@ -283,7 +283,7 @@ TEST_F(SetSteps, AgreesWithPlainSql) {
     return Show(Over(fmt::format("WITH input AS ({}) {}", rows, sql)));
   };
   EXPECT_EQ(Run(FilterStep(), R"y("n > 50")y", input), plain("SELECT * FROM input WHERE n > 50 ORDER BY i"));
-  EXPECT_EQ(Run(SortStep(), R"y(["g desc", "n nulls first"])y", input),
+  EXPECT_EQ(Run(SortStep(), R"y(["g desc", "n nulls first", "i"])y", input),
             plain("SELECT * FROM input ORDER BY g DESC, n NULLS FIRST, i"));
   EXPECT_EQ(Run(DedupeStep(), R"y(["g", "n"])y", input),
             plain("SELECT min(i) AS i, g, n FROM input GROUP BY g, n ORDER BY 1"));

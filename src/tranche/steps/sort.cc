@@ -13,9 +13,9 @@ class Sort final : public Step {
   Result<StepOutput> Render(const Relation& input, const StepContext& context) const override {
     TRANCHE_ASSIGN(SqlText order, clause::OrderBy(orders_, context));
     SqlText select("SELECT ");
-    select << clause::All(input) << " FROM " << clause::Numbered(input).from << " AS input ORDER BY ";
+    select << clause::All(input) << " FROM " << input.from << " AS input ORDER BY ";
     if (!input.group.empty()) select << PartitionBy(input) << ", ";
-    select << order << ", " << clause::RowNumber();
+    select << order;
     return StepOutput{.select = std::move(select), .hidden = input.hidden};
   }
 
@@ -31,9 +31,8 @@ StepSpec SortStep() {
   spec.summary = "Puts the rows in order.";
   spec.doc =
       "Columns or expressions, each with `asc` (the default) or `desc`, and `nulls first` or `nulls last` "
-      "(the default "
-      "in both directions). Rows that are equal keep their order. In an open group, rows are in the order of "
-      "the groups "
+      "(the default in both directions). Rows that are equal come in any order, which may differ from run to "
+      "run: name one more column where it matters. In an open group, rows are in the order of the groups "
       "first. A name with spaces is quoted as in SQL: `'\"Order ID\" desc'`.";
   spec.shape = Shape::ListOrOne(Shape::Order());
   spec.example = "sort: [amount desc, order_id]\n";
