@@ -77,6 +77,7 @@ class Program:
         for line in lines:
             reject = json.loads(line)
             del reject["number"]
+            reject["file"] = os.path.basename(reject["file"])  # a copied folder still has the places of the first one
             text = json.dumps(reject, sort_keys=True).replace(os.path.realpath(folder), ".")
             rejects[re.sub(r"\b[0-9a-f]{32}\b", "RUN", text)] += 1
         return rejects

@@ -19,6 +19,8 @@ namespace tranche {
 namespace {
 
 constexpr int64_t kReportedRejects = 10'000;
+// In the folder of a run that state.db knows of.
+constexpr std::string_view kRecorded = "/recorded";
 
 std::string JobKey(const Job& job, const RunOptions& options) {
   nlohmann::json key{{"job", job.name}, {"parameters", job.parameters}, {"engine", "duckdb"}};
@@ -96,6 +98,7 @@ class Runner {
     TRANCHE_TRY(RemoveFolder(SpillFolder(folder_)));
     std::set<std::string> wanted;  // stage ids and run ids
     TRANCHE_ASSIGN(auto runs, state_->Runs());
+    TRANCHE_TRY(CheckNoneForgotten(runs));
     for (const RunRecord& run : runs) {
       if (run.state != RunState::kOpen) continue;
       wanted.insert(run.id);
@@ -108,6 +111,20 @@ class Runner {
       for (const std::string& name : names) {
         if (!wanted.contains(name)) TRANCHE_TRY(RemoveFolder(folder + "/" + name));
       }
+    }
+    return {};
+  }
+
+  // SQLite passes over the end of a log that is damaged, and an older copy of state.db looks like any other.
+  Status CheckNoneForgotten(const std::vector<RunRecord>& runs) {
+    const std::string folder = folder_ + "/run";
+    if (!Exists(folder)) return {};
+    TRANCHE_ASSIGN(auto names, ListFolder(folder));
+    for (const std::string& name : names) {
+      if (!Exists(folder + "/" + name + std::string(kRecorded))) continue;
+      if (std::ranges::find(runs, name, &RunRecord::id) != runs.end()) continue;
+      return Fail(Code::kOutside, "{}/state.db is damaged: it has lost run {}", folder_, name)
+          .Hint("put the right one back; or move that folder away to begin anew (what is stored stays)");
     }
     return {};
   }
@@ -291,7 +308,7 @@ class Runner {
                        .budget = budget,
                        .report = report,
                        .progress = counters};
-    TRANCHE_TRY(MakeFolders(context.RunFolder()));
+    TRANCHE_TRY(MakeFolders(context.RunFolder() + std::string(kRecorded)));
     run.summary = env_.log.Redacted(ToJson(report));  // a start that is killed still counts
     TRANCHE_TRY(state_->UpdateRun(run));
     Status done;

@@ -126,18 +126,26 @@ Result<Ledger::Run> Ledger::Open(const SinkContext& context, std::string_view ta
 }
 
 Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& run) {
-  TRANCHE_ASSIGN(auto rows, connection_.Query(
-                                "SELECT ledger_id, run_id, epoch, stage_id, state, host, stage_rows, sent, "
-                                "stored, superseded, unmatched, rejected, (SELECT count(*) FROM "
-                                "tranche_batch b WHERE b.run_id = r.run_id AND b.store = r.store) "
-                                "FROM tranche_run r WHERE job_key = $1 AND store = $2",
-                                {Text(job_key_), Text(store_)}));
+  TRANCHE_ASSIGN(
+      auto rows,
+      connection_.Query("SELECT ledger_id, run_id, epoch, stage_id, state, host, stage_rows, sent, "
+                        "stored, superseded, unmatched, rejected, (SELECT count(*) FROM "
+                        "tranche_batch b WHERE b.run_id = r.run_id AND b.store = r.store), run_number "
+                        "FROM tranche_run r WHERE job_key = $1 AND store = $2",
+                        {Text(job_key_), Text(store_)}));
   std::string now = FormatTime(context.clock->NowMicros());
   epoch_ = 1;
   if (!rows.empty()) {
     const TextRow& row = rows.front();
     bool finished = row[4] == "finished", same_run = row[1] == run_, ours = row[0] == context.ledger_id;
     epoch_ = ToNumber(row[2]) + 1;
+    // One state folder gives each number once.
+    if (ours && !same_run && ToNumber(row[13]) >= context.run_number && !context.trust_target &&
+        !context.again) {
+      return Fail(Code::kData, "store '{}' knows of run {}, which the state folder has forgotten", store_,
+                  ToNumber(row[13]))
+          .Hint(fmt::format("was state.db restored from an older copy? Put the right one back; {}", kTrust));
+    }
     if (!finished && !ours && !context.trust_target && !context.again) {
       return Fail(Code::kData,
                   "store '{}': another state folder began a run of this job here and did not finish it (on "

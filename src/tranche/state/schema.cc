@@ -1,15 +1,16 @@
 #include "tranche/state/schema.h"
 
 #include "tranche/base/clock.h"
+#include "tranche/base/sqlite_digest.h"
 
 namespace tranche {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 constexpr int64_t kApplication = 0x54524e43;  // "TRNC": tells our file from another program's
 
 constexpr std::string_view kTables = R"sql(
-CREATE TABLE meta (ledger_id TEXT NOT NULL) STRICT;
+CREATE TABLE meta (ledger_id TEXT NOT NULL, digest INTEGER NOT NULL) STRICT;
 
 CREATE TABLE run (
   id TEXT PRIMARY KEY,
@@ -123,12 +124,27 @@ Result<bool> HasTables(sqlite::Database& database) {
                 database.path(), version, kVersion)
         .Hint("run the newer one");
   }
+  if (version < kVersion) {
+    return Fail(Code::kOutside, "{} has format {}, written by an older tranche; this one knows format {}",
+                database.path(), version, kVersion)
+        .Hint("run the older one; or move its folder away to begin anew (what is stored stays)");
+  }
+  TRANCHE_ASSIGN(
+      auto rows,
+      database.Query("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'"));
+  for (const auto& row : rows) {
+    const auto* sql = std::get_if<std::string>(&row.at(0));
+    if (sql == nullptr || kTables.find(*sql) == kTables.npos) {
+      return Fail(Code::kOutside, "{} is damaged: its tables are not those of format {}", database.path(),
+                  kVersion);
+    }
+  }
   return true;
 }
 
 Status CreateTables(sqlite::Database& database) {
   TRANCHE_TRY(database.Execute(kTables));
-  TRANCHE_TRY(database.Execute("INSERT INTO meta VALUES (?)", {NewId()}));
+  TRANCHE_TRY(database.Execute("INSERT INTO meta VALUES (?, 0)", {NewId()}));
   return database.Execute(
       fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}; COMMIT", kApplication, kVersion));
 }
@@ -141,12 +157,13 @@ Status CreateOrCheckTables(sqlite::Database& database) {
   Result<bool> there = HasTables(database);
   Status status;
   if (!there) status = there.error();
+  if (there && *there) status = sqlite::CheckDigest(database);
   if (there && !*there) status = CreateTables(database);
   if (database.in_transaction()) {
     Status ended = database.Execute("ROLLBACK");
-    if (status) return ended;
+    if (status) status = std::move(ended);
   }
-  return status;
+  return status ? sqlite::KeepDigest(database) : status;
 }
 
 Status CheckTables(sqlite::Database& database) {
@@ -159,7 +176,8 @@ Error ExplainStateError(Error error) {
   const bool foreign = error.message.ends_with(" is not a SQLite file");
   if (foreign || error.message.find(" is damaged: ") != error.message.npos) {
     error.code = Code::kOutside;
-    return std::move(error).Hint("move it away to begin anew (what is stored stays)");
+    return std::move(error).Hint(
+        "put it back from a copy; or move its folder away to begin anew (what is stored stays)");
   }
   if (error.code == Code::kData)
     error.code = Code::kInternal;  // a constraint: its rows are ours, not the user's

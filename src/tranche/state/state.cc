@@ -14,8 +14,11 @@ constexpr std::string_view kRunStates[] = {"open", "finished", "abandoned"};
 
 std::string_view Name(RunState state) { return kRunStates[static_cast<size_t>(state)]; }
 
+// Whatever is none of the three is damage; a run that is open can do no harm then.
 RunState ParseRunState(std::string_view name) {
-  return name == "open" ? RunState::kOpen : name == "finished" ? RunState::kFinished : RunState::kAbandoned;
+  return name == "finished"    ? RunState::kFinished
+         : name == "abandoned" ? RunState::kAbandoned
+                               : RunState::kOpen;
 }
 
 std::string Text(const Statement& row, int index) { return std::string(row.Text(index)); }
@@ -335,8 +338,9 @@ Result<std::unique_ptr<State>> OpenWith(const std::string& path, sqlite::Access 
   TRANCHE_ASSIGN(auto database, sqlite::Database::Open(path, access));
   TRANCHE_TRY(access == sqlite::Access::kReadOnly ? CheckTables(*database) : CreateOrCheckTables(*database));
   TRANCHE_ASSIGN(auto rows, database->Query("SELECT ledger_id FROM meta"));
-  if (rows.size() != 1) return Fail(Code::kOutside, "{} is damaged: it has {} ledger ids", path, rows.size());
-  return std::make_unique<SqliteState>(std::move(database), std::get<std::string>(rows[0][0]));
+  const auto* ledger_id = rows.size() == 1 ? std::get_if<std::string>(&rows[0][0]) : nullptr;
+  if (ledger_id == nullptr) return Fail(Code::kOutside, "{} is damaged: its ledger id is lost", path);
+  return std::make_unique<SqliteState>(std::move(database), *ledger_id);
 }
 
 }  // namespace

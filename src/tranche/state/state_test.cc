@@ -279,8 +279,9 @@ TEST_F(StateTest, DamageSaysWhatToDo) {
     auto state = open(folder_);
     ASSERT_FALSE(state);
     EXPECT_EQ(state.error().code, Code::kOutside);
-    EXPECT_EQ(state.error().ToString(),
-              path_ + " is not a SQLite file; move it away to begin anew (what is stored stays)");
+    EXPECT_EQ(state.error().ToString(), path_ +
+                                            " is not a SQLite file; put it back from a copy; or move its "
+                                            "folder away to begin anew (what is stored stays)");
   }
   std::filesystem::remove(path_);
 
@@ -293,14 +294,30 @@ TEST_F(StateTest, DamageSaysWhatToDo) {
   auto state = State::Open(folder_);
   std::string message = state ? (*state)->Runs().error().ToString() : state.error().ToString();
   EXPECT_THAT(message, HasSubstr(" is damaged: "));
-  EXPECT_THAT(message, HasSubstr("; move it away"));
+  EXPECT_THAT(message, HasSubstr("move its folder away"));
+}
+
+TEST_F(StateTest, RowsThatChangedOnDiskAreRefused) {
+  OpenWithStage();
+  ASSERT_TRUE(State::Open(folder_));
+  for (std::string_view change :
+       {"UPDATE run SET state = 'finished'", "UPDATE stage SET \"rows\" = 7", "DELETE FROM stage",
+        "INSERT INTO note SELECT id, '', 'storing', 'true' FROM run"}) {
+    std::string whole = ReadFile(path_).value();
+    sqlite::Database::Open(path_, sqlite::Access::kReadWrite).value()->Execute(change).value();
+    auto state = State::Open(folder_);
+    ASSERT_FALSE(state) << change;
+    EXPECT_EQ(state.error().code, Code::kOutside);
+    EXPECT_THAT(state.error().message, HasSubstr("is damaged: its rows are not those that were written"));
+    std::ofstream(path_, std::ios::binary) << whole;
+  }
 }
 
 TEST_F(StateTest, FilesOfOthersAreRefused) {
   Open();
   {
     auto raw = sqlite::Database::Open(path_, sqlite::Access::kReadWrite).value();
-    ASSERT_TRUE(raw->Execute("PRAGMA user_version = 2"));
+    ASSERT_TRUE(raw->Execute("PRAGMA user_version = 3"));
   }
   EXPECT_THAT(State::Open(folder_).error().message, HasSubstr("written by a newer tranche"));
   EXPECT_THAT(State::OpenReadOnly(folder_).error().message, HasSubstr("written by a newer tranche"));
