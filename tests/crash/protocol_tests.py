@@ -4,12 +4,10 @@
     tests/crash/protocol_tests.py                       all
     tests/crash/protocol_tests.py -k changed_world      those with that in their name
 """
-import argparse
 import collections
 import contextlib
 import hashlib
 import itertools
-import multiprocessing
 import os
 import pathlib
 import random
@@ -18,7 +16,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -28,75 +25,8 @@ from harness import toolset  # noqa: E402
 toolset.use()
 import duckdb  # noqa: E402
 import pyarrow.parquet  # noqa: E402
-from harness.program import Program, difference, leftovers, multiset  # noqa: E402
-
-TESTS = {}
-
-
-def test(function):
-    TESTS[function.__name__] = function
-    return function
-
-
-class Place:
-    """A folder with one job, and words to play with it."""
-
-    def __init__(self, program, folder, options):
-        self.program, self.folder, self.options = program, pathlib.Path(folder), options
-
-    def write(self, name, text):
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    def rows(self, name, ids, value="v{}"):
-        return self.write(name, "id,v\n" + "".join(f"{i},{value.format(i)}\n" for i in ids))
-
-    def sqlite(self, *statements, name="out.db"):
-        with contextlib.closing(sqlite3.connect(self.folder / name)) as database:
-            found = [database.execute(statement).fetchall() for statement in statements]
-            database.commit()
-        return found[-1] if found else []
-
-    def duckdb(self, *statements, name="out.duckdb"):
-        with duckdb.connect(str(self.folder / name)) as database:
-            found = [database.execute(statement).fetchall() for statement in statements]
-        return found[-1] if found else []
-
-    def run(self, *arguments, **more):
-        return self.program.succeed(self.folder, "run", "job.yaml", *arguments, **more)
-
-    def fails(self, code, message, *arguments, **more):
-        self.program.fail(self.folder, code, message, "run", "job.yaml", *arguments, **more)
-
-    def tries(self, *arguments):
-        """Exit code and what it said."""
-        code, out, err = self.program.run(self.folder, "run", "job.yaml", *arguments)
-        return code, err + out
-
-    def kill(self, *failpoints):
-        for failpoint in failpoints:
-            require(self.program.kill(self.folder, "run", "job.yaml", failpoint=failpoint), f"{failpoint} was not reached")
-
-    def multiset(self, path, table=None):
-        return multiset(self.folder / path, table)
-
-    def again(self, name):
-        """An empty folder beside, for the next case of the same test."""
-        folder = self.folder / name
-        folder.mkdir()
-        return Place(self.program, folder, self.options)
-
-
-def require(true, message):
-    if not true:
-        raise AssertionError(message)
-
-
-def same(expected, found, what="rows"):
-    lines = difference(expected, found)
-    require(not lines, "\n  ".join([f"{what} differ:", *lines]))
+from harness.program import difference, leftovers  # noqa: E402
+from harness.suite import main, require, same, test  # noqa: E402
 
 
 def ids(rows):
@@ -611,36 +541,5 @@ def disk_full(place):
     require(stopped > len(sizes) // 2, f"only {stopped} of {len(sizes)} limits stopped a run")
 
 
-def run_test(arguments):
-    name, options = arguments
-    begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="tranche-protocol-", dir=toolset.scratch()) as folder:
-        try:
-            TESTS[name](Place(Program(options.program), folder, options))
-            problem = None
-        except Exception as error:
-            problem = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-    return name, time.monotonic() - begun, problem
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    toolset.add_program(parser)
-    parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this in their name")
-    parser.add_argument("-j", metavar="N", type=int, default=2, help="tests at a time")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31), help="of all chance here")
-    options = parser.parse_args()
-    names = [name for name in reversed(TESTS) if options.k in name]  # the long ones first
-    failed = 0
-    print(f"--seed {options.seed}", flush=True)
-    with multiprocessing.Pool(options.j) as pool:
-        for name, seconds, problem in pool.imap_unordered(run_test, [(name, options) for name in names]):
-            failed += problem is not None
-            print(f"{'FAILED' if problem else 'ok    '} {name} ({seconds:.1f} s)", *([problem] if problem else []), sep="\n  ",
-                  flush=True)
-    print(f"{len(names) - failed} passed, {failed} failed")
-    return 1 if failed or not names else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__))
