@@ -1,6 +1,6 @@
 # `make` lists the targets; `make demo` and `make test` need nothing but a bare Debian 12 with git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check checks format clean
+.PHONY: help setup build fuzz demo test check checks format clean
 
 build_dir := build/release
 
@@ -15,10 +15,15 @@ build: setup  ## build the program: build/release/tranche
 	    [ CMakePresets.json -nt $(build_dir)/build.ninja ]; then cmake --preset release; fi
 	@cmake --build --preset release
 
+fuzz: setup  ## build the fuzz targets: build/fuzz
+	@if [ ! -e build/fuzz/build.ninja ] || [ .toolset/stamp -nt build/fuzz/build.ninja ] || \
+	    [ CMakePresets.json -nt build/fuzz/build.ninja ]; then cmake --preset fuzz; fi
+	@cmake --build --preset fuzz
+
 demo: build  ## run the main job on real data
 	@examples/flights/run
 
-test: build  ## build, check and run every test
+test: build fuzz  ## build, check and run every test
 	@$(MAKE) --no-print-directory checks
 	@ctest --preset release
 
