@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Damages what a killed run has left: state.db, its log, spool segments. Cut at every byte, bits flipped, tails of
+"""Damages what a killed run has left: state.db, its log, spool segments. Cut at each byte, bits flipped, tails of
 zeros, rubbish at the end, written by a newer version. The next run says what is wrong and what to do, or ends with the
 right rows.
 
@@ -53,10 +53,10 @@ DAMAGES = {"cut": cut, "flip": flip, "zeros": zeros, "rubbish": rubbish}
 
 
 def places(data, damage):
-    """Where the damage changes something: what SQLite does not use of a page is zero."""
+    """At each byte, but for the zeros that SQLite does not use of a page."""
     if damage == "rubbish":
         return [0, 511, 4095, 8191]
-    return [at for at, byte in enumerate(data) if byte or damage == "cut"]
+    return [at for at, byte in enumerate(data) if byte]
 
 
 def files(folder):

@@ -106,9 +106,10 @@ def prepare(program, job, folder, rows=3000, settings=""):
         with contextlib.closing(sqlite3.connect(folder / "checked.sqlite")) as database:
             database.execute(CHECKED)
             database.commit()
-    write_rows(folder / "data.csv", 100000, 50, seed=1)
+    data = (folder / job.data).parent / "data.csv"
+    write_rows(data, 100000, 50, seed=1)
     program.succeed(folder, "run", "job.yaml", **job.stdin)
-    write_rows(folder / "data.csv", 0, rows, seed=2)
+    write_rows(data, 0, rows, seed=2)
 
 
 def names(folder):

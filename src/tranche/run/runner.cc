@@ -354,20 +354,20 @@ class Runner {
     }
     run.outcome = env_.log.Redacted(done ? "done" : report.message);
     run.summary = env_.log.Redacted(ToJson(report));
-    if (done) {
+    RunResult result{.run = run.number, .balance = BalanceLine(report), .warnings = report.warnings};
+    result.report = fmt::format("{}/report-{}.html", folder_, run.number);
+    Status written = WriteFileDurably(result.report, env_.log.Redacted(RenderReport(report)));
+    if (done && written) {  // a run that is finished has its report
       run.state = RunState::kFinished;
       run.finished = report.finished;
     }
     Status updated = state_->UpdateRun(run);
-    RunResult result{.run = run.number, .balance = BalanceLine(report), .warnings = report.warnings};
-    result.report = fmt::format("{}/report-{}.html", folder_, run.number);
-    Status written = WriteFileDurably(result.report, env_.log.Redacted(RenderReport(report)));
     if (!done) {
       if (written) env_.log.Info("report", {{"path", result.report}});
       return std::move(done).error();
     }
-    TRANCHE_TRY(std::move(updated));
     TRANCHE_TRY(std::move(written));
+    TRANCHE_TRY(std::move(updated));
     TRANCHE_TRY(Failpoint("run.finished"));
     TRANCHE_TRY(RemoveSpools(run));
     return result;
