@@ -6,6 +6,7 @@
 #include <arrow/c/bridge.h>
 
 #include "tranche/batch/arrow_error.h"
+#include "tranche/duckdb/prefetch.h"
 
 namespace tranche::duckdb {
 
@@ -105,8 +106,9 @@ Result<std::unique_ptr<Scan>> StartScan(duckdb_init_info info, Instance& instanc
   for (const auto& field : fields) scan.columns.push_back(field->name());
   TRANCHE_ASSIGN(auto converter, Converter::Make(instance, arrow::Schema(std::move(fields))));
   TRANCHE_ASSIGN(auto reader, bound->reader->factory());
-  return std::make_unique<Scan>(bound->reader, std::move(reader), std::move(columns), std::move(positions),
-                                std::move(converter), instance.CountRows(bound->connection, std::move(scan)));
+  return std::make_unique<Scan>(bound->reader, Prefetch(std::move(reader)), std::move(columns),
+                                std::move(positions), std::move(converter),
+                                instance.CountRows(bound->connection, std::move(scan)));
 }
 
 void InitScan(duckdb_init_info info) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "tranche/sources/careful.h"
+#include "tranche/sources/json_rows.h"
 #include "tranche/sources/sources.h"
 #include "tranche/sources/text_cursor.h"
 
@@ -108,6 +109,18 @@ class Json : public CarefulSource {
   Result<SqlText> Scan(SourceContext& context) override {
     count_ = std::make_shared<ReadCount>();
     const std::vector<std::string> paths = Paths(splits_);
+    if (careful_ && format_ == Format::kLines && !Picks()) {
+      std::vector<JsonKey> keys;
+      for (const TypedColumn& column : typed_) {
+        const bool text = column.type == "VARCHAR" || !column.format.empty();
+        keys.push_back({column.name, IsNested(column.type) ? JsonKey::As::kJson
+                                     : text                ? JsonKey::As::kText
+                                                           : JsonKey::As::kToken});
+      }
+      TRANCHE_ASSIGN(lines_, Registration::Make(*context.engine, PlaceRows::SchemaOf(typed_.size()),
+                                                JsonRows(paths, std::move(keys), count_)));
+      return SqlText(ScanOver(typed_, lines_.text(), context));
+    }
     if (careful_ && format_ == Format::kLines) {
       TRANCHE_ASSIGN(lines_, Registration::Make(*context.engine, PlaceRows::SchemaOf(1),
                                                 LineRows(paths, Encoding::kUtf8, -1, count_,

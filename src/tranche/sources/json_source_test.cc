@@ -110,5 +110,47 @@ TEST_F(JsonSourceTest, Mistakes) {
   EXPECT_THAT(ReadJson("{\"a\": 1}", {{"fields", {{"a", "a"}}}}).rows, HasSubstr("'a' is no JSON pointer"));
 }
 
+// The engine reads the clean file, our own reader the one with a bad line.
+TEST_F(JsonSourceTest, ABadLineChangesNothingOfTheOthers) {
+  const std::string clean =
+      R"({"t": 1e2, "d": 1e2, "o": {"x": [1, 2.50, "\u00e9\n\"", null, true]}, "day": "2026-11-03", "n": 12.50}
+{"t": 1.50, "d": 0.1, "o": {"x": []}, "day": null, "n": 3}
+{"t": 100.0, "d": -0.0, "o": null, "extra": {"deep": [[[]]]}, "day": "0001-01-01", "n": -0.01}
+{"n": 9999999.99, "t": 1.5e-7, "d": 5e-324}
+{"t": 0.000001, "o": {"x": ["a\/b", "\ud83d\ude00"]}, "day": "2026-01-01"}
+{"t": 1e25, "d": 1.7976931348623157e308}
+{"t": 123456789012345678, "d": 12345678901234567890}
+{"t": true}
+{"t": false}
+{"t": ""}
+{"t": "\u0001\t tab"}
+{"t": {"a" : 1.0, "b" : [ 1e2 , "\u00e9" ] }}
+{"t": [1,  2]}
+{"t": [1e15, 1e16, 1e17, 1e20, 1e21, 1e22, 1e-4, 1e-5, 1e-6, 1e-7, 1.25e-10, 123456789.5e20, -0.0, 5e-324]}
+{"t": 1e15}
+{"t": 1e16}
+{"t": 1e-4}
+{"t": 1e-5}
+{"t": 123456789012345.5}
+{"t": -0.0}
+{"t": 5e-324}
+{"t": 1.7976931348623157e308}
+{}
+)";
+  const nlohmann::ordered_json types = {{"types",
+                                         {{"t", "text"},
+                                          {"d", "double"},
+                                          {"o", "struct(x varchar[])"},
+                                          {"day", "date"},
+                                          {"n", "decimal(9,2)"}}},
+                                        {"format", "lines"}};
+  const Outcome fast = ReadJson(clean, types);
+  const Outcome careful = ReadJson(clean + "{bad\n", types);
+  EXPECT_EQ(fast.recovered, 0) << fast.rows;
+  EXPECT_EQ(careful.recovered, 1);
+  EXPECT_EQ(careful.rows, fast.rows);
+  EXPECT_THAT(careful.rejects, ElementsAre("a.json:24 @828 -: is malformed JSON [{bad]"));
+}
+
 }  // namespace
 }  // namespace tranche
