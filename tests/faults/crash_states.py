@@ -10,9 +10,9 @@ The file system that is assumed (after Pillai et al., "All File Systems Are Not 
 less than ext4 with data=ordered, which keeps all changes of names in one order):
 
 - Names. Creations, renames and removals within one folder reach the disk in their order, those of different folders
-  in any; one that concerns two folders reaches both or none. A folder's sync makes its changes so far durable. A sync
-  of a file or folder makes its own name, and the names of the folders above it, durable too: ext4, XFS and Btrfs do.
-  With --posix it does not: our own files stand that, DuckDB's do not, for it never syncs the folder of its log.
+  in any; one that concerns two folders reaches both or none. A folder's sync makes its changes so far durable. In half
+  of the states a sync of a file or folder also makes its own name and the names of the folders above it durable, as
+  ext4, XFS and Btrfs do; in the other half it does not, as POSIX allows.
 - Data. What was written to a file, or cut from it, since its last sync is there, or not, or in part: a beginning, or
   any blocks of 4096 bytes, each piece of data on its own, in any order. Where a later piece is there and an earlier
   one is not, there are zeros, or what was there before. Data may be missing of a file that has its new name already.
@@ -147,11 +147,11 @@ def operations(calls, folder, disk):
 class Record:
     """What a run has done, and the states in which a power cut could leave its disk."""
 
-    def __init__(self, template, calls, folder, posix):
-        self.template, self.posix = template, posix
+    def __init__(self, template, calls, folder):
+        self.template = template
         self.operations = list(operations(calls, folder, Disk(template)))
 
-    def durable(self, end):
+    def durable(self, end, posix):
         """The numbers of the operations before `end` that a sync has made durable."""
         durable = set()
 
@@ -168,7 +168,7 @@ class Record:
             keep(sync.node, last)
             durable |= {i for i, written in enumerate(self.operations[:last])
                         if written.data is not None and written.node == sync.node}
-            for node in () if self.posix else sync.path[1:]:
+            for node in () if posix else sync.path[1:]:
                 named = [i for i in range(last) if node in self.operations[i].names.values()]
                 for folder in self.operations[named[-1]].folders if named else ():
                     keep(folder, named[-1])
@@ -183,7 +183,7 @@ class Record:
     def state(self, chance):
         """One by chance: where the power was cut, and how much of what was not durable had arrived all the same."""
         end = chance.randrange(len(self.operations) + 1)
-        durable, disk, stopped = self.durable(end), Disk(self.template), set()
+        durable, disk, stopped = self.durable(end, chance.random() < .5), Disk(self.template), set()
         # Of changes of names, of writes: how many arrive, whole or in part.
         names, whole, part = chance.choice([(0, 0, 0), (1, 0, 0), (.9, 0, .5), (.9, .5, .3), (.5, .5, .3), (0, 1, 0),
                                             (.97, .97, .03)])
@@ -218,7 +218,7 @@ def some_pieces(chance, offset, data):
 
 def begin(arguments):
     """Records an undisturbed run. Its input lies elsewhere: it is the same file for all runs that resume."""
-    path, library, place, job, posix = arguments
+    path, library, place, job = arguments
     if job.data != "stdin":
         (place / f"{job.name}-input").mkdir()
         job = dataclasses.replace(job, data=f"{place}/{job.name}-input/{job.data}")
@@ -229,7 +229,7 @@ def begin(arguments):
     scratch.mkdir()
     faulty = FaultyIo(library, scratch)
     program.succeed(folder, "run", "job.yaml", **job.stdin, **faulty.environment(folder, record=True))
-    record = Record(template, faulty.calls(), str(folder.resolve()), posix)
+    record = Record(template, faulty.calls(), str(folder.resolve()))
     if trials.found(program, job, folder) != expected:
         raise AssertionError(f"{job.name}: the run that was recorded went another way")
     after = place / f"{job.name}-after"
@@ -267,7 +267,6 @@ def main():
     parser.add_argument("--library", required=True, help="libfaulty_io.so")
     parser.add_argument("--all", action="store_true", help="every prefix too")
     parser.add_argument("--states", type=int, default=20, help="states of each job")
-    parser.add_argument("--posix", action="store_true", help="syncing a file does not make its name durable")
     parser.add_argument("-k", metavar="JOB[:STATE]", default="", help="only these; a state needs the same record")
     parser.add_argument("-j", metavar="N", type=int, default=2, help="trials at a time")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31), help="of all chance here")
@@ -280,7 +279,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="tranche-states-", dir=toolset.scratch()) as place, \
             multiprocessing.Pool(options.j) as pool:
         todo = []
-        starts = [(options.program, options.library, pathlib.Path(place), job, options.posix) for job in jobs]
+        starts = [(options.program, options.library, pathlib.Path(place), job) for job in jobs]
         for job, record, expected in pool.imap(begin, starts):
             some = [f"{job.name}:{state}"] if state else names(options, job, record, options.seed)
             todo += [(options.program, job, record, expected, name) for name in some]

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 
 #include <arrow/builder.h>
 #include <arrow/record_batch.h>
@@ -32,6 +33,7 @@ class DuckDbStore : public Sink {
   Result<WriteReport> Write(const Batch& batch, SinkContext& context) override;
   Result<Totals> Sum(SinkContext& context) override { return ledger_->Sum(context.rows); }
   Status Finish(SinkContext& context) override;
+  Status SyncName() const;
   Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
   std::string Describe() const override { return options_.Describe("duckdb"); }
   std::string target() const override { return options_.Target(); }
@@ -345,7 +347,7 @@ Result<WriteReport> DuckDbStore::Write(const Batch& batch, SinkContext& context)
 }
 
 Status DuckDbStore::Finish(SinkContext& context) {
-  if (finished_) return {};
+  if (finished_) return SyncName();
   TRANCHE_TRY(Failpoint("publish.before"));
   Status status = Transact([&]() -> Status {
     if (options_.replaces()) {
@@ -358,7 +360,13 @@ Status DuckDbStore::Finish(SinkContext& context) {
   });
   if (!status) return Named(std::move(status).error());
   finished_ = true;
-  return Failpoint("ledger.finished");
+  TRANCHE_TRY(Failpoint("ledger.finished"));
+  return SyncName();
+}
+
+// DuckDB syncs its log, but not the folder that has the log's name.
+Status DuckDbStore::SyncName() const {
+  return SyncFolder(std::filesystem::path(options_.path).parent_path().string());
 }
 
 Status DuckDbStore::ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) {
