@@ -239,19 +239,15 @@ class Decoder : public ByteStream {
   size_t given_ = 0;
 };
 
-// Bytes behind the last "\n".
-Result<int64_t> ReadToEnd(const std::string& path, const std::stop_token& stop) {
+Status ReadToEnd(const std::string& path, const Integrity::Watch& watch, const std::stop_token& stop) {
   TRANCHE_ASSIGN(auto stream, OpenBytes(path));
   std::vector<char> block(kBlock);
-  int64_t behind = 0;
   while (!stop.stop_requested()) {
     TRANCHE_ASSIGN(size_t got, stream->Read(block));
     if (got == 0) break;
-    const size_t end = std::string_view(block.data(), got).rfind('\n');
-    behind = end == std::string_view::npos ? behind + static_cast<int64_t>(got)
-                                           : static_cast<int64_t>(got - end - 1);
+    if (watch) watch(path, {block.data(), got});
   }
-  return behind;
+  return {};
 }
 
 }  // namespace
@@ -282,13 +278,11 @@ int64_t SourceLength(std::string_view text, Encoding encoding) {
   return encoding == Encoding::kLatin1 ? characters : 2 * (characters + pairs);
 }
 
-Integrity::Integrity(std::vector<std::string> paths)
-    : thread_([this, paths = std::move(paths)](const std::stop_token& stop) {
+Integrity::Integrity(std::vector<std::string> paths, Watch watch)
+    : thread_([this, paths = std::move(paths), watch = std::move(watch)](const std::stop_token& stop) {
         for (const std::string& path : paths) {
-          auto behind = ReadToEnd(path, stop);
-          if (!behind) result_ = std::move(behind).error();
+          result_ = ReadToEnd(path, watch, stop);
           if (!result_ || stop.stop_requested()) return;
-          longest_ending_ = std::max(longest_ending_, *behind);
         }
       }) {}
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -47,14 +48,15 @@ int64_t SourceLength(std::string_view text, Encoding encoding);
 // Reads compressed files to their end in a thread of its own, beside the engine, to see that they are whole.
 class Integrity {
  public:
-  explicit Integrity(std::vector<std::string> paths);
+  // Is given all that is read, in order, by that thread.
+  using Watch = std::function<void(const std::string& path, std::string_view block)>;
+
+  explicit Integrity(std::vector<std::string> paths, Watch watch = {});
   ~Integrity();
   Status Wait();
-  int64_t longest_ending() const { return longest_ending_; }  // of a file behind its last "\n"; after Wait
 
  private:
   Status result_;
-  int64_t longest_ending_ = 0;
   std::jthread thread_;
 };
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <limits>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -41,6 +42,10 @@ std::string NumberOrNull(std::string_view source, std::string_view type) {
   return fmt::format("{}({})", QuoteName(NameOf("try", type)), source);
 }
 
+std::string IsExact(std::string_view source, std::string_view scale) {
+  return fmt::format("{}({}, {})", QuoteName(NameOf("exact", "DECIMAL")), source, scale);
+}
+
 namespace duckdb {
 namespace {
 
@@ -67,6 +72,14 @@ bool Convert(std::string_view text, T& value) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  std::string joined;
+  if (text.find('_') != std::string_view::npos) {
+    auto digit = [&](size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
+    for (size_t i = 0; i < text.size(); ++i) {
+      if (text[i] != '_' || i == 0 || !digit(i - 1) || !digit(i + 1)) joined += text[i];
+    }
+    text = joined;
+  }
   const char* end = text.data() + text.size();
   const auto [stopped, problem] = std::from_chars(text.data(), end, value);
   if (stopped == end) return problem == std::errc();
@@ -114,6 +127,36 @@ void Apply(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out
     }
     if (valid == nullptr) make_nulls();
     duckdb_validity_set_row_invalid(valid, i);
+  }
+}
+
+bool HasScale(std::string_view text, int scale) {
+  const std::string_view digits = text.substr(0, text.find_first_of("eE"));
+  const size_t last = digits.find_last_of("123456789");
+  if (last == std::string_view::npos) return true;
+  int exponent = 0;
+  if (digits.size() < text.size()) {
+    std::string_view power = text.substr(digits.size() + 1);
+    if (power.starts_with('+')) power.remove_prefix(1);
+    std::from_chars(power.data(), power.data() + power.size(), exponent);
+  }
+  const size_t point = std::min(digits.find('.'), digits.size());
+  auto count = [&](size_t from, size_t to) {
+    return std::ranges::count_if(digits.substr(from, to - from), [](char c) { return c >= '0' && c <= '9'; });
+  };
+  const auto places = last > point ? count(point, last + 1) : -count(last + 1, point);
+  return places - exponent <= scale;
+}
+
+void ApplyIsExact(duckdb_function_info, duckdb_data_chunk input, duckdb_vector output) {
+  const idx_t rows = duckdb_data_chunk_get_size(input);
+  auto* texts = static_cast<duckdb_string_t*>(duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 0)));
+  const auto* scales = static_cast<int32_t*>(duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 1)));
+  const uint64_t* given = duckdb_vector_get_validity(duckdb_data_chunk_get_vector(input, 0));
+  auto* exact = static_cast<bool*>(duckdb_vector_get_data(output));
+  for (idx_t i = 0; i < rows; ++i) {
+    exact[i] =
+        (given != nullptr && (given[i / 64] >> (i % 64) & 1) == 0) || HasScale(Text(texts[i]), scales[i]);
   }
 }
 
@@ -166,6 +209,9 @@ Status CreateFor(std::string_view type, duckdb_type result, duckdb_connection co
 Status CreateFunctions(const Instance& instance) {
   TRANCHE_ASSIGN(const Connection connected, instance.Connect());
   duckdb_connection connection = connected.get();
+  Overloads exact(NameOf("exact", "DECIMAL"), DUCKDB_TYPE_BOOLEAN);
+  exact.Add({DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_INTEGER}, ApplyIsExact);
+  TRANCHE_TRY(exact.Register(connection));
   TRANCHE_TRY(CreateFor<int8_t>("TINYINT", DUCKDB_TYPE_TINYINT, connection));
   TRANCHE_TRY(CreateFor<int16_t>("SMALLINT", DUCKDB_TYPE_SMALLINT, connection));
   TRANCHE_TRY(CreateFor<int32_t>("INTEGER", DUCKDB_TYPE_INTEGER, connection));

@@ -18,8 +18,13 @@ bool IsWholeType(std::string_view type);
 std::string StrictNumber(std::string_view source, std::string_view type, std::string_view complaint);
 
 // SQL: `source`, a VARCHAR, as a whole type, NULL where it is none: [+-] digits, or a fraction or power of
-// ten that is whole below 2^53 (3.0, 1e3); spaces around it are passed over.
+// ten that is whole below 2^53 (3.0, 1e3); spaces around it are passed over, and so is a _ between digits, as
+// DuckDB does.
 std::string NumberOrNull(std::string_view source, std::string_view type);
+
+// SQL: whether `source`, a VARCHAR, is written with no more than `scale` digits behind the point, zeros at
+// the end aside: a cast to DECIMAL would round the others. What is no number is exact.
+std::string IsExact(std::string_view source, std::string_view scale);
 
 namespace duckdb {
 class Instance;

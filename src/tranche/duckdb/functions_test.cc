@@ -50,12 +50,25 @@ TEST_F(Functions, TextIsReadExactly) {
   EXPECT_EQ(OrNull("007", "INTEGER"), "7");
   EXPECT_EQ(OrNull("1e3", "INTEGER"), "1000");
   EXPECT_EQ(OrNull("3.0", "INTEGER"), "3");
-  for (const char* text :
-       {"", " ", "+", "-", "+-1", "1 2", "3.5", "0x10", "1_000", "nan", "inf", "12a", "1e999", "٣"}) {
+  EXPECT_EQ(OrNull("1_000", "INTEGER"), "1000");  // as DuckDB reads it into a DOUBLE
+  for (const char* text : {"", " ", "+", "-", "+-1", "1 2", "3.5", "0x10", "_1", "1_", "1__0", "nan", "inf",
+                           "12a", "1e999", "٣"}) {
     EXPECT_EQ(OrNull(text, "INTEGER"), "NULL") << text;
   }
   EXPECT_EQ(Strict("'9223372036854775807'", "BIGINT"), "9223372036854775807");
   EXPECT_EQ(Strict("'x'", "BIGINT"), "no");
+}
+
+TEST_F(Functions, DecimalsThatWouldBeRoundedAreNotExact) {
+  for (const char* text : {"1.5", "1", "-1.25", "+.25", "1.2500", "1e3", "125e-2", "1.5e-1", "0.000",
+                           "1200e-4", "x", "", "1.e0"}) {
+    EXPECT_EQ(Ask(IsExact(QuoteText(text), "2")), "true") << text;
+  }
+  for (const char* text :
+       {"1.005", "-0.001", "1e-3", "1.25e-1", "1_0.00_1", "99.999999999999999999999999999999999999999999"}) {
+    EXPECT_EQ(Ask(IsExact(QuoteText(text), "2")), "false") << text;
+  }
+  EXPECT_EQ(Ask(IsExact("NULL", "2")), "NULL");
 }
 
 TEST_F(Functions, NullsStayInTheirRows) {

@@ -25,10 +25,13 @@ char FindDelimiter(std::string_view line, const CsvDialect& dialect) {
 }
 
 // Passes to the first record that is not blank; false at the end of the file.
-Result<bool> NextRecord(CsvReader& reader) {
+Result<bool> NextRecord(CsvReader& reader, const std::string& file) {
   while (true) {
     TRANCHE_ASSIGN(bool more, reader.Next());
     if (!more || !reader.record().blank()) return more;
+    if (reader.record().byte < static_cast<int64_t>(kMostRecordBytes)) continue;
+    return Fail(Code::kJob, "{} begins with more than 16 MiB of blank lines", file)
+        .Hint("is this a CSV file?");
   }
 }
 
@@ -38,7 +41,7 @@ Result<char> FindDelimiter(const CsvOptions& options, const std::vector<Split>& 
   for (const Split& split : splits) {
     TRANCHE_ASSIGN(CsvReader reader, CsvReader::Open(split.name, whole_lines));
     TRANCHE_TRY(reader.SkipLines(options.skip));
-    TRANCHE_ASSIGN(bool more, NextRecord(reader));
+    TRANCHE_ASSIGN(bool more, NextRecord(reader, split.name));
     if (more) return FindDelimiter(reader.record().raw, options.dialect);
   }
   return ',';
@@ -77,7 +80,7 @@ Result<std::vector<std::string>> HeaderNames(const CsvRecord& header, const CsvO
 Result<CsvShape> FindShape(const CsvOptions& options, const CsvDialect& dialect, const std::string& file) {
   TRANCHE_ASSIGN(CsvReader reader, CsvReader::Open(file, dialect));
   TRANCHE_TRY(reader.SkipLines(options.skip));
-  TRANCHE_ASSIGN(bool more, NextRecord(reader));
+  TRANCHE_ASSIGN(bool more, NextRecord(reader, file));
   if (!options.header) {
     return CsvShape{.names = options.names, .before = options.skip, .header = false, .rows = more};
   }
@@ -140,8 +143,8 @@ struct FileRows {
     TRANCHE_ASSIGN(bool more, reader.Next());
     if (!more) return false;
     const CsvRecord& record = reader.record();
-    if (record.blank() && shape.names.size() > 1) return true;
     if (left > 0) --left;
+    if (record.blank() && shape.names.size() > 1) return true;
     const std::string problem = Problem();
     values.assign(positions.size(), std::nullopt);
     for (size_t i = 0; i < positions.size() && problem.empty(); ++i) {
@@ -160,7 +163,7 @@ Result<AddRow> OpenRows(const CsvOptions& options, const CsvLayout& layout, cons
   TRANCHE_ASSIGN(CsvReader reader, CsvReader::Open(file, layout.dialect));
   TRANCHE_TRY(reader.SkipLines(shape.before));
   if (shape.header) {
-    TRANCHE_ASSIGN(bool more, NextRecord(reader));
+    TRANCHE_ASSIGN(bool more, NextRecord(reader, file));
     if (!more && shape.rows) return Fail(Code::kData, "{} was changed while it was read", file);
   }
   auto rows = std::make_shared<FileRows>(FileRows{.reader = std::move(reader),

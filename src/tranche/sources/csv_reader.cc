@@ -99,8 +99,9 @@ CsvReader::Parsed CsvReader::ParseQuoted(std::string_view text, bool last, size_
   size_t copied = start;
   while (true) {
     const char stops[] = {dialect_.quote, dialect_.escape};
-    at = text.find_first_of(
-        std::string_view(stops, dialect_.quote == dialect_.escape || dialect_.escape == 0 ? 1 : 2), at);
+    at = dialect_.quote == dialect_.escape || dialect_.escape == 0
+             ? text.find(dialect_.quote, at)
+             : text.find_first_of(std::string_view(stops, 2), at);
     if (at == std::string_view::npos) {
       return last ? Malformed(text, last, "a quote opens a value and none closes it") : Parsed::kNeedsMore;
     }
@@ -150,11 +151,11 @@ CsvReader::Parsed CsvReader::Parse(std::string_view text, bool last) {
       if (at < text.size() || last) record_.fields.push_back({.text = text.substr(start, at - start)});
     }
     if (at == text.size()) return last ? Take(text, at, at) : Parsed::kNeedsMore;
+    if (text[at] == '\n') return Take(text, at, at + 1);  // first: who wants whole lines has it as delimiter
     if (text[at] == dialect_.delimiter) {
       ++at;
       continue;
     }
-    if (text[at] == '\n') return Take(text, at, at + 1);
     if (at + 1 == text.size() && !last) return Parsed::kNeedsMore;
     return Take(text, at, at + (at + 1 < text.size() && text[at + 1] == '\n' ? 2 : 1));
   }

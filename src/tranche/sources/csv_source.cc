@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
 #include <map>
 #include <numeric>
+#include <optional>
 
+#include "tranche/sources/csv_ending.h"
 #include "tranche/sources/csv_layout.h"
 #include "tranche/sources/place_rows.h"
 #include "tranche/sources/sources.h"
@@ -14,35 +14,26 @@ namespace {
 
 constexpr int64_t kSampleRows = 10'000;  // of a file
 constexpr size_t kMostScans = 64;        // in one query
-// A file that ends in a longer line is read row by row: of a last line that is larger than its buffer (32 MB)
-// the engine's reader says nothing at all (DuckDB 1.5.6).
-constexpr int64_t kLongEnding = kMostRecordBytes;
-
-Result<bool> EndsInLongLine(const std::string& path, int64_t size) {
-  std::ifstream file(path, std::ios::binary);
-  std::string block(1 << 16, '\0');
-  for (int64_t behind = 0; behind <= kLongEnding; behind += std::ssize(block)) {
-    const int64_t from = size - behind - std::ssize(block);
-    if (from <= 0) return false;
-    if (!file.seekg(from).read(block.data(), std::ssize(block))) return FailErrno("read", path, errno);
-    if (block.find('\n') != std::string::npos) return false;
-  }
-  return true;
-}
+constexpr size_t kFewFiles = 2;          // a scan's parts may be read by several threads
 
 class Csv : public FileSource {
  public:
   Csv(const Options& options, CsvOptions read) : options_(options), read_(std::move(read)) {}
+  ~Csv() override { integrity_.reset(); }  // its thread has `endings_`
 
   Result<std::vector<Split>> Plan(SourceContext& context) override {
     TRANCHE_ASSIGN(auto splits, FindFiles(options_, context, /*stdin_too=*/true));
     auto layout = FindLayout(read_, splits);
     if (!layout) return std::move(layout).error().At(options_.PlaceOf("path"));
-    TRANCHE_TRY(FindTypes(*layout, splits, context));
+    if (Status found = FindTypes(*layout, splits, context); !found) {
+      return std::move(found).error().At(options_.PlaceOf("path"));
+    }
     layout->careful = MustBeCareful(*layout);
     for (const Split& split : splits) {
       if (layout->careful || IsCompressed(split.name)) continue;
       TRANCHE_ASSIGN(layout->careful, EndsInLongLine(split.name, split.identity.size));
+      if (layout->careful || splits.size() <= kFewFiles) continue;
+      TRANCHE_ASSIGN(layout->careful, MayEndQuoted(split.name, split.identity.size, layout->dialect));
     }
     auto details = ToDetails(*layout);
     for (size_t i = 0; i < splits.size(); ++i) splits[i].detail = std::move(details[i]);
@@ -75,7 +66,9 @@ class Csv : public FileSource {
 
   Status TakeRejects(SourceContext& context, const std::function<Status(Reject)>& take) override {
     TRANCHE_TRY(FileSource::TakeRejects(context, take));
-    if (!integrity_ || integrity_->longest_ending() <= kLongEnding) return {};
+    if (!endings_) return {};
+    endings_->Settle();
+    if (!endings_->long_line() && (splits_.size() <= kFewFiles || !endings_->quoted())) return {};
     return Fail(Code::kData, "{}", Complaint(input_));  // Recover knows what to do
   }
 
@@ -89,6 +82,7 @@ class Csv : public FileSource {
     if (!ours) return false;
     layout_.careful = true;
     integrity_.reset();
+    endings_.reset();
     auto details = ToDetails(layout_);
     for (size_t i = 0; i < splits_.size(); ++i) splits_[i].detail = std::move(details[i]);
     return true;
@@ -160,7 +154,10 @@ class Csv : public FileSource {
       sql << ScanOf(shape, paths);
       firsts_.push_back(paths.front());
     }
-    StartIntegrity(Paths(splits_));
+    integrity_.reset();
+    endings_.emplace(layout_.dialect);
+    StartIntegrity(Paths(splits_),
+                   [this](const std::string& path, std::string_view block) { endings_->Add(path, block); });
     if (firsts_.empty()) return SqlText(Stub(columns_));
     sql << ")";
     return sql;
@@ -198,7 +195,8 @@ class Csv : public FileSource {
   CsvOptions read_;
   CsvLayout layout_;
   std::string input_;
-  std::vector<std::string> firsts_;  // the first file of each scan
+  std::vector<std::string> firsts_;    // the first file of each scan
+  std::optional<CsvEndings> endings_;  // of compressed files; of the thread of `integrity_` until that ends
   Registration rows_;
   std::shared_ptr<ReadCount> count_;
 };

@@ -219,11 +219,11 @@ Source::ScanTotal CountScans(const Engine& engine, std::string_view function,
   return total;
 }
 
-void FileSource::StartIntegrity(const std::vector<std::string>& paths) {
+void FileSource::StartIntegrity(const std::vector<std::string>& paths, Integrity::Watch watch) {
   std::vector<std::string> compressed;
   std::ranges::copy_if(paths, std::back_inserter(compressed), IsCompressed);
   integrity_.reset();
-  if (!compressed.empty()) integrity_ = std::make_unique<Integrity>(std::move(compressed));
+  if (!compressed.empty()) integrity_ = std::make_unique<Integrity>(std::move(compressed), std::move(watch));
 }
 
 Status FileSource::TakeRejects(SourceContext&, const std::function<Status(Reject)>&) {

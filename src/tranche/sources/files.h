@@ -65,7 +65,7 @@ class FileSource : public Source {
 
  protected:
   // Looks meanwhile whether those that are compressed are whole; TakeRejects has the answer.
-  void StartIntegrity(const std::vector<std::string>& paths);
+  void StartIntegrity(const std::vector<std::string>& paths, Integrity::Watch watch = {});
 
   bool settled_ = false;  // an error of ours, which reading again would not mend
   std::vector<Split> splits_;

@@ -33,15 +33,24 @@ Result<TextCursor> TextCursor::Open(const std::string& path, Encoding encoding) 
 Result<bool> TextCursor::Fill() {
   if (ended_) return false;
   if (from_ > 0) {
-    std::memmove(buffer_.data(), buffer_.data() + from_, to_ - from_);
+    std::memmove(buffer_.get(), buffer_.get() + from_, to_ - from_);
     to_ -= from_;
     from_ = 0;
   }
-  if (buffer_.size() < to_ + kBlock) buffer_.resize(std::max(2 * to_, to_ + kBlock));
-  TRANCHE_ASSIGN(size_t got, stream_->Read(std::span(buffer_).subspan(to_)));
+  if (capacity_ < to_ + kBlock)
+    Grow(to_ <= kBlock ? 2 * kBlock : std::max(kMostRecordBytes, to_) + 2 * kBlock);
+  TRANCHE_ASSIGN(size_t got, stream_->Read({buffer_.get() + to_, kBlock}));
   to_ += got;
   ended_ = got == 0;
   return !ended_;
+}
+
+// Memory that is not written to yet is none.
+void TextCursor::Grow(size_t capacity) {
+  auto larger = std::make_unique_for_overwrite<char[]>(capacity);
+  if (to_ > 0) std::memcpy(larger.get(), buffer_.get(), to_);
+  buffer_ = std::move(larger);
+  capacity_ = capacity;
 }
 
 void TextCursor::Advance(size_t bytes) {
@@ -69,10 +78,18 @@ Status TextCursor::SkipLine(int64_t line, bool returns) {
 }
 
 size_t EndOfLine(std::string_view text, bool returns) {
-  const size_t at = text.find_first_of(returns ? "\r\n" : "\n");
-  if (at == std::string_view::npos || text[at] == '\n') return at == std::string_view::npos ? at : at + 1;
-  if (at + 1 == text.size()) return std::string_view::npos;
-  return at + (text[at + 1] == '\n' ? 2 : 1);
+  // Piece by piece, so that a near "\r" is found before a far "\n".
+  constexpr size_t kPiece = 4096;
+  for (size_t from = 0; from < text.size(); from += kPiece) {
+    const std::string_view piece = text.substr(from, kPiece);
+    const size_t feed = piece.find('\n');
+    const size_t at = returns ? piece.substr(0, feed).find('\r') : std::string_view::npos;
+    if (at == std::string_view::npos && feed == std::string_view::npos) continue;
+    if (at == std::string_view::npos) return from + feed + 1;
+    if (from + at + 1 == text.size()) return std::string_view::npos;
+    return from + at + (text[from + at + 1] == '\n' ? 2 : 1);
+  }
+  return std::string_view::npos;
 }
 
 Result<LineReader> LineReader::Open(const std::string& path, Encoding encoding) {

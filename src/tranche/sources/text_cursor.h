@@ -14,7 +14,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "tranche/base/byte_stream.h"
 #include "tranche/base/result.h"
@@ -24,7 +23,7 @@ namespace tranche {
 // A longer line or record is refused.
 inline constexpr size_t kMostRecordBytes = 16 << 20;
 // What has no line end for so long is no text: nothing more of it is read.
-inline constexpr int64_t kMostSkippedBytes = 256 << 20;
+inline constexpr int64_t kMostSkippedBytes = 128 << 20;
 inline constexpr size_t kShownBytes = 64 << 10;  // of a record that is longer
 
 class TextCursor {
@@ -33,7 +32,7 @@ class TextCursor {
   static Result<TextCursor> Open(const std::string& path, Encoding encoding);
 
   // What is in memory from the cursor on; valid until Fill.
-  std::string_view window() const { return {buffer_.data() + from_, to_ - from_}; }
+  std::string_view window() const { return {buffer_.get() + from_, to_ - from_}; }
   // Reads more into the window; false at the end of the file.
   Result<bool> Fill();
   void Advance(size_t bytes);
@@ -44,11 +43,13 @@ class TextCursor {
  private:
   TextCursor(std::string path, std::unique_ptr<ByteStream> stream, Encoding encoding)
       : path_(std::move(path)), stream_(std::move(stream)), encoding_(encoding) {}
+  void Grow(size_t capacity);
 
   std::string path_;
   std::unique_ptr<ByteStream> stream_;
   Encoding encoding_;
-  std::vector<char> buffer_;
+  std::unique_ptr<char[]> buffer_;
+  size_t capacity_ = 0;
   size_t from_ = 0;
   size_t to_ = 0;
   int64_t byte_ = 0;

@@ -21,6 +21,8 @@ bool IsNested(const std::string& type) {
   return type.ends_with(']') || type.starts_with("STRUCT(") || type.starts_with("MAP(");
 }
 
+bool IsDecimal(const std::string& type) { return type.starts_with("DECIMAL("); }
+
 bool IsFloat(const std::string& type) { return type == "DOUBLE" || type == "FLOAT"; }
 
 // A number that is too large would be infinite.
@@ -88,7 +90,7 @@ Columns ToColumns(const std::vector<TypedColumn>& columns) {
 }
 
 std::string ReadAs(const TypedColumn& column) {
-  if (!column.format.empty() || IsHuge(column.type)) return "VARCHAR";
+  if (!column.format.empty() || IsHuge(column.type) || IsDecimal(column.type)) return "VARCHAR";
   if (!IsWholeType(column.type)) return column.type;
   return column.wide || column.type == "UBIGINT" ? "VARCHAR" : "DOUBLE";
 }
@@ -117,6 +119,11 @@ std::string ValueOrNull(const TypedColumn& column, const std::string& source) {
   if (IsFloat(column.type)) return FloatOrNull(source, column.type);
   if (IsWholeType(column.type)) return NumberOrNull(source, column.type);
   if (IsHuge(column.type)) return HugeOrNull(source, column.type);
+  if (IsDecimal(column.type)) {
+    const std::string_view scale = std::string_view(column.type).substr(column.type.find(',') + 1);
+    return fmt::format("CASE WHEN {} THEN TRY_CAST({} AS {}) END",
+                       IsExact(source, scale.substr(0, scale.size() - 1)), source, column.type);
+  }
   return fmt::format("TRY(CAST({} AS {}))", source, column.type);
 }
 
@@ -199,12 +206,11 @@ Result<Rules> Obeyed(std::vector<TypedColumn>& columns, const Rules& tried, cons
         1U << rule, QuoteText(kRules[rule].pattern),
         IsFloat(type) ? FloatOrNull("v", type) : fmt::format("TRY_CAST(v AS {})", type));
   }
-  TRANCHE_ASSIGN(
-      auto rows,
-      engine.Select({SqlText(fmt::format(
-          "SELECT i, bool_or(abs(TRY_CAST(v AS HUGEINT)) >= {}){} FROM (SELECT unnest(range({})) AS i, "
-          "unnest([{}]) AS tried, trim(unnest([{}])) AS v FROM {}) GROUP BY i",
-          kExactlyWhole, items, columns.size(), masks, values, from))}));
+  TRANCHE_ASSIGN(auto rows, engine.Select({SqlText(fmt::format(
+                                "SELECT i, bool_or(NOT TRY_CAST(v AS HUGEINT) BETWEEN 1 - {0} AND {0} - "
+                                "1){1} FROM (SELECT unnest(range({2})) AS i, "
+                                "unnest([{3}]) AS tried, trim(unnest([{4}])) AS v FROM {5}) GROUP BY i",
+                                kExactlyWhole, items, columns.size(), masks, values, from))}));
   Rules obeyed(columns.size(), 0);
   if (keep_unknown) obeyed = tried;
   for (const TextRow& row : rows) {
