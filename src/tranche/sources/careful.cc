@@ -5,6 +5,11 @@
 #include "tranche/sources/text_cursor.h"
 
 namespace tranche {
+namespace {
+
+constexpr int64_t kMostSampledBytes = 64 << 20;  // of a file
+
+}  // namespace
 
 using nlohmann::json;
 
@@ -65,7 +70,8 @@ ReaderFactory LineRows(std::vector<std::string> paths, Encoding encoding, int64_
       TRANCHE_ASSIGN(LineReader opened, LineReader::Open(paths[file], encoding));
       auto lines = std::make_shared<LineReader>(std::move(opened));
       return [=, path = paths[file]](PlaceRows& rows) -> Result<bool> {
-        if (most_lines >= 0 && lines->line().number >= most_lines) return false;
+        if (most_lines >= 0 && (lines->line().number >= most_lines || lines->line().byte > kMostSampledBytes))
+          return false;
         TRANCHE_ASSIGN(bool more, lines->Next());
         if (!more) return false;
         const Line& line = lines->line();

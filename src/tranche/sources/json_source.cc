@@ -9,6 +9,7 @@ namespace tranche {
 namespace {
 
 constexpr int64_t kSampleRows = 10'000;
+constexpr const char* kSample = "\"tranche sample\"";  // a temporary table
 constexpr int kMostDepth = 100;  // of values that the engine may look into: it does so by recursion
 
 // How values follow each other in a file; the words of the option `format`, and the engine's.
@@ -125,10 +126,11 @@ class Json : public CarefulSource {
       TRANCHE_ASSIGN(lines_, Registration::Make(*context.engine, PlaceRows::SchemaOf(1),
                                                 LineRows(paths, Encoding::kUtf8, -1, count_,
                                                          /*skip_blank=*/true, /*text=*/true)));
-      return SqlText(ScanOver(typed_, Values(typed_, FromLines(lines_.text())), context));
+      return SqlText(ScanOver(typed_, Values(typed_, Items(FromLines(lines_.text()))), context));
     }
     StartIntegrity(paths);
-    if (careful_ || Picks()) return SqlText(ScanOver(typed_, Values(typed_, FromObjects(paths)), context));
+    if (careful_ || Picks())
+      return SqlText(ScanOver(typed_, Values(typed_, Items(FromObjects(paths))), context));
     return SqlText(FastScan(paths));
   }
 
@@ -219,8 +221,8 @@ class Json : public CarefulSource {
     return QuoteText(PointerTo(column.name));
   }
 
-  // c0, c1, … as text beside their places.
-  std::string Values(const std::vector<TypedColumn>& columns, const std::string& objects) const {
+  // c0, c1, … as text beside their places; `items` as FromLines gives.
+  std::string Values(const std::vector<TypedColumn>& columns, const std::string& items_of) const {
     std::string items;
     for (size_t i = 0; i < columns.size(); ++i) {
       const std::string pointer = Pointer(columns[i]);
@@ -229,8 +231,7 @@ class Json : public CarefulSource {
               ? fmt::format("nullif(CAST(json_extract(json, {}) AS VARCHAR), 'null') AS c{}, ", pointer, i)
               : fmt::format("json_extract_string(json, {}) AS c{}, ", pointer, i);
     }
-    return fmt::format("(SELECT {}file, line, byte, text, problem, problem_column FROM {})", items,
-                       Items(objects));
+    return fmt::format("(SELECT {}file, line, byte, text, problem, problem_column FROM {})", items, items_of);
   }
 
   std::string FastScan(const std::vector<std::string>& paths) const {
@@ -271,13 +272,17 @@ class Json : public CarefulSource {
                                          std::make_shared<ReadCount>(), /*skip_blank=*/true, /*text=*/true)));
       objects = FromLines(lines.text());
     }
-    const std::string sample =
-        fmt::format("(SELECT * FROM {} WHERE problem IS NULL LIMIT {})", Items(objects), kSampleRows);
-    TRANCHE_ASSIGN(auto columns, FindNames(sample, engine));
-    return FindTypes(std::move(columns), objects, sample, engine);
+    // Parsed once, looked at several times.
+    TRANCHE_TRY(engine.Execute(
+        fmt::format("CREATE OR REPLACE TEMP TABLE {} AS SELECT * FROM {} WHERE problem IS NULL LIMIT {}",
+                    kSample, Items(objects), kSampleRows)));
+    auto columns = FindNames(engine);
+    if (columns) columns = FindTypes(*std::move(columns), engine);
+    TRANCHE_TRY(engine.Execute(fmt::format("DROP TABLE {}", kSample)));
+    return columns;
   }
 
-  Result<std::vector<TypedColumn>> FindNames(const std::string& sample, Engine& engine) const {
+  Result<std::vector<TypedColumn>> FindNames(Engine& engine) const {
     std::vector<TypedColumn> columns;
     if (options_.Has("fields")) {
       for (auto& [column, pointer] : options_.TextMap("fields")) columns.push_back({.name = column});
@@ -289,7 +294,7 @@ class Json : public CarefulSource {
             "SELECT k FROM (SELECT n, unnest(json_keys(json)) AS k, unnest(range(len(json_keys(json)))) "
             "AS p FROM (SELECT json, row_number() OVER () AS n FROM {})) GROUP BY k ORDER BY min(n * "
             "1000000 + p)",
-            sample))}));
+            kSample))}));
     Columns seen;
     for (const TextRow& row : rows) {
       const std::string name = row.front().value_or("");
@@ -315,13 +320,9 @@ class Json : public CarefulSource {
 
   // Texts are text unless all are dates or times, numbers are numbers; objects and arrays as the engine sees
   // them.
-  Result<std::vector<TypedColumn>> FindTypes(std::vector<TypedColumn> columns, const std::string& objects,
-                                             const std::string& sample, Engine& engine) const {
+  Result<std::vector<TypedColumn>> FindTypes(std::vector<TypedColumn> columns, Engine& engine) const {
     std::vector<TypedColumn> guessed = columns;
-    TRANCHE_TRY(GuessTypes(guessed,
-                           fmt::format("(SELECT * FROM {} WHERE problem IS NULL LIMIT {})",
-                                       Values(columns, objects), kSampleRows),
-                           engine));
+    TRANCHE_TRY(GuessTypes(guessed, Values(columns, kSample), engine));
     bool deep = false;
     for (const std::string& path : SampleFiles()) {
       if (deep) break;
@@ -335,7 +336,7 @@ class Json : public CarefulSource {
           items.empty() ? "" : ", ", value,
           deep ? "NULL" : fmt::format("CAST(json_group_structure({}) AS VARCHAR)", value));
     }
-    TRANCHE_ASSIGN(auto rows, engine.Select({SqlText(fmt::format("SELECT {} FROM {}", items, sample))}));
+    TRANCHE_ASSIGN(auto rows, engine.Select({SqlText(fmt::format("SELECT {} FROM {}", items, kSample))}));
     for (size_t i = 0; i < columns.size(); ++i) {
       std::string kinds = rows.front()[2 * i].value_or("");
       if (kinds.ends_with(" NULL")) kinds.resize(kinds.size() - 5);
