@@ -62,7 +62,8 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
     next_ = 0;
     is_object_ = twice_ = false;
     rapidjson::StringStream stream(line_.c_str());
-    constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
+    constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag |
+                                rapidjson::kParseTrailingCommasFlag | rapidjson::kParseNanAndInfFlag;
     const bool read = !reader_.Parse<kFlags>(stream, *this).IsError() && stream.Tell() == line_.size();
     if (!read) return "is malformed JSON";
     if (!is_object_) return "is not an object";

@@ -135,6 +135,12 @@ TEST_F(JsonSourceTest, ABadLineChangesNothingOfTheOthers) {
 {"t": -0.0}
 {"t": 5e-324}
 {"t": 1.7976931348623157e308}
+{"t": 1,}
+{"t": NaN, "d": NaN}
+{"t": -Infinity}
+{"t": 123456789012345678901234567890}
+{"d": 123456789012345678901234567890, "t": [123456789012345678901234567890, 1, ]}
+{"t": "\u0000x"}
 {}
 )";
   const nlohmann::ordered_json types = {{"types",
@@ -149,7 +155,7 @@ TEST_F(JsonSourceTest, ABadLineChangesNothingOfTheOthers) {
   EXPECT_EQ(fast.recovered, 0) << fast.rows;
   EXPECT_EQ(careful.recovered, 1);
   EXPECT_EQ(careful.rows, fast.rows);
-  EXPECT_THAT(careful.rejects, ElementsAre("a.json:24 @828 -: is malformed JSON [{bad]"));
+  EXPECT_THAT(careful.rejects, ElementsAre("a.json:30 @1013 -: is malformed JSON [{bad]"));
 }
 
 }  // namespace
