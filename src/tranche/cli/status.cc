@@ -28,17 +28,24 @@ std::string StateName(const RunRecord& run, bool running) {
   return "";
 }
 
+// What a run has come to, as far as it has said.
+std::string Summary(const RunRecord& run, bool running) {
+  const auto report = ParseSummary(run.summary);
+  if (report && !report->inputs.empty()) return BalanceLine(*report);
+  if (!run.outcome.empty() || run.state != RunState::kOpen) return run.outcome;
+  return running ? "" : "was killed; run the job again, it resumes";
+}
+
 Status ShowRuns(const std::string& title, const std::string& folder) {
   TRANCHE_ASSIGN(auto state, State::OpenReadOnly(folder));
   TRANCHE_ASSIGN(const auto runs, state->Runs());
   const bool running = IsRunning(folder);
   std::vector<TextRow> rows;
   for (const RunRecord& run : runs) {
-    const auto report = ParseSummary(run.summary);
+    const bool this_one = running && &run == &runs.back();
     rows.push_back({fmt::format("{}", run.number), FormatTime(run.started).substr(0, 19),
-                    StateName(run, running && &run == &runs.back()),
-                    run.parameters == "{}" ? "" : run.parameters,
-                    report ? BalanceLine(*report) : run.outcome});
+                    StateName(run, this_one), run.parameters == "{}" ? "" : run.parameters,
+                    Summary(run, this_one)});
   }
   fmt::print("{}\n{}", title, FormatTable({"run", "started", "state", "parameters", "rows"}, rows, 120));
   return {};
@@ -46,11 +53,12 @@ Status ShowRuns(const std::string& title, const std::string& folder) {
 
 Status ShowRun(State& state, const std::string& folder, int64_t number) {
   TRANCHE_ASSIGN(const RunRecord run, FindRun(state, number));
-  fmt::print("run {}: {}\nstarted   {}\n", run.number, StateName(run, IsRunning(folder)),
-             FormatTime(run.started));
+  const bool running = IsRunning(folder);
+  fmt::print("run {}: {}\nstarted   {}\n", run.number, StateName(run, running), FormatTime(run.started));
   if (run.finished > 0) fmt::print("finished  {}\n", FormatTime(run.finished));
-  if (!run.outcome.empty()) fmt::print("outcome   {}\n", run.outcome);
-  if (const auto report = ParseSummary(run.summary); report) fmt::print("{}\n", BalanceLine(*report));
+  const std::string summary = Summary(run, running);
+  if (!run.outcome.empty() && run.outcome != summary) fmt::print("outcome   {}\n", run.outcome);
+  if (!summary.empty()) fmt::print("{}\n", summary);
   TRANCHE_ASSIGN(const auto stages, state.Stages(run.id));
   for (const StageRecord& stage : stages) {
     fmt::print("stage {}: {}\n", stage.name,
