@@ -271,7 +271,15 @@ Result<std::vector<FilePart>> FileSink::WriteParts(const Batch& batch, SinkConte
   } else {
     std::string scratch = fmt::format("{}/{}", aside, kScratch);
     TRANCHE_TRY(RemoveFolder(scratch));
-    TRANCHE_ASSIGN(rows, format_->WritePartitions(*context.engine, query, scratch, options_.partition));
+    auto written = format_->WritePartitions(*context.engine, query, scratch, options_.partition);
+    if (!written && written.error().message.find("File name too long") != std::string::npos) {
+      return Fail(Code::kData, "a value of {} is too long for the name of a folder: it may have 255 bytes",
+                  fmt::join(options_.partition, " or "))
+          .Hint("reject such rows before: check: {short: length(…) < 80}")
+          .At(options_.place);
+    }
+    if (!written) return std::move(written).error();
+    rows = *written;
     TRANCHE_ASSIGN(parts, CollectPartitions(scratch, base));
   }
   if (rows != batch.span.rows()) {
