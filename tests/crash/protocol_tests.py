@@ -519,27 +519,5 @@ rejects: 1
         shutil.rmtree(case.folder)
 
 
-@test
-def disk_full(place):
-    """No file may grow beyond a limit: the run stops with exit code 1, or gets through; then the next one does it right."""
-    sizes = (1, 8, 16, 40, 100, 150, 250, 400, 700, 1200)
-    stopped = 0
-    for size in sizes:
-        case = place.again(str(size))
-        case.write("job.yaml", SEVERAL)
-        case.rows("rows.csv", range(20000))
-        # Ignored, the signal SIGXFSZ becomes the error EFBIG of write().
-        command = f"trap '' XFSZ; ulimit -f {size}; exec {place.program.path} run job.yaml"
-        done = subprocess.run(["bash", "-c", command], cwd=case.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              env=toolset.environment(place.program.path, case.folder), timeout=120)
-        require(done.returncode in (0, 1), f"{size} KiB: exit code {done.returncode}; it said\n{done.stderr}")
-        stopped += done.returncode == 1
-        case.run()
-        for target in SEVERAL_STORES:
-            same(ids(range(20000)), case.multiset(*target), f"{size} KiB: {target[0]}")
-        require(not leftovers(case.folder, "test"), f"{size} KiB left behind: {leftovers(case.folder, 'test')}")
-    require(stopped > len(sizes) // 2, f"only {stopped} of {len(sizes)} limits stopped a run")
-
-
 if __name__ == "__main__":
     sys.exit(main(__doc__))

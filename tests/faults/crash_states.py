@@ -41,6 +41,7 @@ ROWS = 1200
 JOBS = ("csv_direct", "csv_file", "json_file", "parquet_folder", "parquet_append", "parquet_partitioned", "arrow_file",
         "sqlite_append", "sqlite_replace", "sqlite_upsert", "duckdb_append", "duckdb_replace", "duckdb_upsert",
         "branches", "stdin")
+FIRST = ("csv_file", "parquet_append", "sqlite_append", "duckdb_append", "branches")  # also where nothing is there yet
 BLOCK, SECTOR = 4096, 512
 
 
@@ -218,12 +219,14 @@ def some_pieces(chance, offset, data):
 
 def begin(arguments):
     """Records an undisturbed run. Its input lies elsewhere: it is the same file for all runs that resume."""
-    path, library, place, job = arguments
+    path, library, place, name = arguments
+    job = dataclasses.replace(trials.JOBS[name.removesuffix("-first")], name=name)
     if job.data != "stdin":
         (place / f"{job.name}-input").mkdir()
         job = dataclasses.replace(job, data=f"{place}/{job.name}-input/{job.data}")
     program, template, folder, calm = Program(path), place / f"{job.name}-template", place / job.name, place / "calm"
-    expected = trials.undisturbed(program, job, template, calm / job.name, ROWS)
+    expected = trials.undisturbed(program, job, template, calm / job.name, ROWS,
+                                  before=not name.endswith("-first"))
     shutil.copytree(template, folder)
     scratch = place / f"{job.name}-scratch"
     scratch.mkdir()
@@ -266,7 +269,7 @@ def main():
     toolset.add_program(parser)
     parser.add_argument("--library", required=True, help="libfaulty_io.so")
     parser.add_argument("--all", action="store_true", help="every prefix too")
-    parser.add_argument("--states", type=int, default=20, help="states of each job")
+    parser.add_argument("--states", type=int, default=15, help="states of each job")
     parser.add_argument("-k", metavar="JOB[:STATE]", default="", help="only these; a state needs the same record")
     parser.add_argument("-j", metavar="N", type=int, default=2, help="trials at a time")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31), help="of all chance here")
@@ -275,11 +278,11 @@ def main():
         parser.error(f"there is no {options.library}: build it first")
     print(f"--seed {options.seed}", flush=True)
     wanted, _, state = options.k.partition(":")
-    jobs, failed, done = [trials.JOBS[name] for name in JOBS if wanted in name], 0, 0
+    jobs, failed, done = [name for name in (*JOBS, *(f"{name}-first" for name in FIRST)) if wanted in name], 0, 0
     with tempfile.TemporaryDirectory(prefix="tranche-states-", dir=toolset.scratch()) as place, \
             multiprocessing.Pool(options.j) as pool:
         todo = []
-        starts = [(options.program, options.library, pathlib.Path(place), job) for job in jobs]
+        starts = [(options.program, options.library, pathlib.Path(place), name) for name in jobs]
         for job, record, expected in pool.imap(begin, starts):
             some = [f"{job.name}:{state}"] if state else names(options, job, record, options.seed)
             todo += [(options.program, job, record, expected, name) for name in some]

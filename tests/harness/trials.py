@@ -98,7 +98,7 @@ def write_rows(path, first, rows, seed):
             file.write(f"{i},{'abcde'[i % 5]},{amount},note {i % 400},2026-01-{i % 28 + 1:02}\n")
 
 
-def prepare(program, job, folder, rows=3000, settings=""):
+def prepare(program, job, folder, rows=3000, settings="", before=True):
     """A folder in which the job has run once, on other rows: what it replaces, or adds to."""
     folder.mkdir(exist_ok=True)
     (folder / "job.yaml").write_text(job.text(settings))
@@ -107,8 +107,9 @@ def prepare(program, job, folder, rows=3000, settings=""):
             database.execute(CHECKED)
             database.commit()
     data = (folder / job.data).parent / "data.csv"
-    write_rows(data, 100000, 50, seed=1)
-    program.succeed(folder, "run", "job.yaml", **job.stdin)
+    if before:
+        write_rows(data, 100000, 50, seed=1)
+        program.succeed(folder, "run", "job.yaml", **job.stdin)
     write_rows(data, 0, rows, seed=2)
 
 
@@ -142,9 +143,9 @@ def finish(program, job, folder, most_runs=MOST_RUNS):
     return found(program, job, folder)
 
 
-def undisturbed(program, job, template, folder, rows=3000, settings=""):
+def undisturbed(program, job, template, folder, rows=3000, settings="", before=True):
     """Prepares `template`, and says what a run on a copy of it, in `folder`, ends with."""
-    prepare(program, job, template, rows, settings)
+    prepare(program, job, template, rows, settings, before)
     shutil.copytree(template, folder, dirs_exist_ok=True)
     what = finish(program, job, folder, most_runs=1)
     if not what["rejects"] or not all(what.values()):

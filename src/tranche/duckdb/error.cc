@@ -117,6 +117,18 @@ std::optional<Error> TranslateCsv(const Fault& fault) {
   return error;
 }
 
+// "failed to offload data block of size 224.0 KiB (17.6 MiB/17.8 MiB used).\nThis limit was set by …": DuckDB
+// asks how much room there is before it writes, so the system is never asked, and says nothing.
+std::optional<Error> TranslateSpill(const Fault& fault) {
+  if (!fault.message.starts_with("failed to offload data block")) return std::nullopt;
+  const std::string used(LineAfter(fault.message, "("), 0, LineAfter(fault.message, "(").find(')'));
+  return Fail(Code::kOutside,
+              "cannot write spill/ in the state folder, for what does not fit in memory: No space left on "
+              "device ({})",
+              used)
+      .Hint("make room there, or raise `memory:` under `run:`");
+}
+
 // The parser counts characters where all others count bytes.
 size_t ByteOf(const Fault& fault, std::string_view text) {
   size_t byte = *fault.position;
@@ -167,6 +179,7 @@ Fault Fault::Parse(std::string_view json) {
 Error Translate(const Fault& fault, const Command& command) {
   Error error{CodeOf(fault.kind), Shorten(fault), {}, HintOf(fault.kind)};
   if (auto csv = TranslateCsv(fault)) error = *std::move(csv);
+  if (auto spill = TranslateSpill(fault)) error = *std::move(spill);
   if (fault.kind == "INTERRUPT") error.message = "interrupted";
   size_t byte = fault.position ? ByteOf(fault, command.text) : 0;
   if (fault.position && byte >= command.offset) {

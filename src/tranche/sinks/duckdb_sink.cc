@@ -173,6 +173,7 @@ Result<Opened> DuckDbStore::Open(std::shared_ptr<arrow::Schema> schema, SinkCont
     opened = Transact(open);
   }
   if (!opened) return Named(std::move(opened).error()).At(options_.place);
+  TRANCHE_TRY(SyncName());
   TRANCHE_TRY(ledger_->NoteCommitted(context, 0));
   TRANCHE_TRY(Failpoint("store.opened"));
   return opened;

@@ -1,8 +1,13 @@
 #include "tranche/sql/duckdb_file.h"
 
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <mutex>
 
+#include "tranche/base/file.h"
 #include "tranche/base/hash.h"
 
 namespace tranche {
@@ -42,6 +47,27 @@ Result<Attached> FindAttached(Engine& engine, const std::string& path) {
   return attached;
 }
 
+// DuckDB makes a file under its own name in several steps, and one that was cut short in between it can
+// neither read nor mend: a new file gets its name when it is whole.
+Status MakeFile(Engine& engine, const Attached& wanted) {
+  const std::filesystem::path path = wanted.file;
+  const std::string folder = path.parent_path().string();
+  const std::string aside = fmt::format("{}/.{}.tranche-new", folder, path.filename().string());
+  TRANCHE_TRY(RemoveFile(aside));
+  TRANCHE_TRY(RemoveFile(aside + ".wal"));
+  const std::string alias = QuoteName(wanted.alias);
+  auto made = engine.Execute(fmt::format("ATTACH {} AS {} (TYPE duckdb)", QuoteText(aside), alias));
+  if (made) made = engine.Execute("DETACH " + alias);
+  if (!made) return CannotAttach(std::move(made).error(), wanted.file);
+  TRANCHE_TRY(SyncFile(aside));
+  // Another process that made the file meanwhile was first.
+  if (renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0 && errno != EEXIST) {
+    return FailErrno("make", wanted.file, errno);
+  }
+  TRANCHE_TRY(RemoveFile(aside));
+  return SyncFolder(folder);
+}
+
 }  // namespace
 
 Result<std::string> AttachDuckDb(Engine& engine, const std::string& path, bool writable) {
@@ -54,6 +80,7 @@ Result<std::string> AttachDuckDb(Engine& engine, const std::string& path, bool w
     if (!writable || was_writable) return alias;
     TRANCHE_TRY(engine.Execute("DETACH " + QuoteName(alias)));
   }
+  if (writable && !Exists(file)) TRANCHE_TRY(MakeFile(engine, found));
   auto attached = engine.Execute(fmt::format("ATTACH IF NOT EXISTS {} AS {} (TYPE duckdb{})", QuoteText(file),
                                              QuoteName(alias), writable ? "" : ", READ_ONLY"));
   if (!attached) return CannotAttach(std::move(attached).error(), path);
