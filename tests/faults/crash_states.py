@@ -10,12 +10,14 @@ The file system that is assumed (after Pillai et al., "All File Systems Are Not 
 less than ext4 with data=ordered, which keeps all changes of names in one order):
 
 - Names. Creations, renames and removals within one folder reach the disk in their order, those of different folders
-  in any; one that concerns two folders reaches both or none. A folder's sync makes its changes so far durable. In half
-  of the states a sync of a file or folder also makes its own name and the names of the folders above it durable, as
-  ext4, XFS and Btrfs do; in the other half it does not, as POSIX allows.
+  in any; one that concerns two folders reaches both or none. A folder's sync makes its changes so far durable.
 - Data. What was written to a file, or cut from it, since its last sync is there, or not, or in part: a beginning, or
   any blocks of 4096 bytes, each piece of data on its own, in any order. Where a later piece is there and an earlier
   one is not, there are zeros, or what was there before. Data may be missing of a file that has its new name already.
+- In half of the states, as on ext4, XFS and Btrfs: a sync of a file or folder makes its own name and those of the
+  folders above it durable too; and a file grows in order, so that it ends earlier, but has no holes. In the other half
+  neither holds, but for one exception: the logs of DuckDB grow in order. One with a hole is no log for DuckDB, which
+  says so and does not open the database: nothing is lost then, but someone must look after it.
 - A sync that returned has happened. Sectors of 512 bytes are whole; a write changes nothing beside it. Disks that lie
   about syncs are not modelled, nor sectors that rot (tests/faults/torn_files.py has those).
 - SQLite's -shm file is left out: whoever opens the database first makes it anew.
@@ -150,7 +152,10 @@ class Record:
 
     def __init__(self, template, calls, folder):
         self.template = template
-        self.operations = list(operations(calls, folder, Disk(template)))
+        disk = Disk(template)
+        self.operations = list(operations(calls, folder, disk))
+        named = [name for operation in self.operations for name in operation.names.items()]
+        self.duckdb_logs = {node for (_, name), node in named if name.endswith(".wal")}
 
     def durable(self, end, posix):
         """The numbers of the operations before `end` that a sync has made durable."""
@@ -184,7 +189,8 @@ class Record:
     def state(self, chance):
         """One by chance: where the power was cut, and how much of what was not durable had arrived all the same."""
         end = chance.randrange(len(self.operations) + 1)
-        durable, disk, stopped = self.durable(end, chance.random() < .5), Disk(self.template), set()
+        posix = chance.random() < .5
+        durable, disk, stopped, cut = self.durable(end, posix), Disk(self.template), set(), set()
         # Of changes of names, of writes: how many arrive, whole or in part.
         names, whole, part = chance.choice([(0, 0, 0), (1, 0, 0), (.9, 0, .5), (.9, .5, .3), (.5, .5, .3), (0, 1, 0),
                                             (.97, .97, .03)])
@@ -199,19 +205,25 @@ class Record:
                     continue
             pieces = None
             if operation.data is not None and not arrives:
-                dice = chance.random()
-                if dice >= whole + part or isinstance(operation.data, int) and dice >= whole:
+                dice, size = chance.random(), isinstance(operation.data, int)
+                grows = not size and operation.data[0] >= len(disk.nodes[operation.node]) and (
+                    not posix or operation.node in self.duckdb_logs)
+                if grows and operation.node in cut:
+                    continue
+                if dice >= whole and grows:
+                    cut.add(operation.node)
+                if dice >= whole + part or size and dice >= whole:
                     continue
                 if dice >= whole:
-                    pieces = some_pieces(chance, *operation.data)
+                    pieces = some_pieces(chance, *operation.data, grows)
             operation.apply(disk, pieces)
         return disk
 
 
-def some_pieces(chance, offset, data):
+def some_pieces(chance, offset, data, in_order):
     """A beginning that ends with a sector, or some of the blocks."""
     borders = [0, *range(BLOCK - offset % BLOCK, len(data), BLOCK), len(data)]
-    if chance.random() < .5:
+    if in_order or chance.random() < .5:
         sectors = [0, *range(SECTOR - offset % SECTOR, len(data), SECTOR)]
         return [(0, chance.choice(sectors))]
     return [piece for piece in zip(borders, borders[1:]) if chance.random() < .5]
