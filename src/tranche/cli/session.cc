@@ -13,8 +13,13 @@ namespace tranche {
 namespace {
 
 // Of what `memory:` promises, what DuckDB's own limit leaves for queues, batches and what it does not count.
-int64_t EngineMemory(int64_t memory) {
-  return std::max<int64_t>(memory - std::max<int64_t>(memory / 4, 64 << 20), 64 << 20);
+int64_t EngineMemory(int64_t memory) { return std::max<int64_t>(memory / 4 * 3, 112 << 20); }
+
+// A sort or an aggregate that spills holds so much for each thread; with less, DuckDB gives up (seen at 64
+// MiB and two threads).
+int EngineThreads(int64_t memory, int threads) {
+  constexpr int64_t kForEach = 96 << 20;
+  return static_cast<int>(std::clamp<int64_t>(EngineMemory(memory) / kForEach, 1, threads));
 }
 
 Error Joined(const std::vector<Error>& errors) {
@@ -136,13 +141,18 @@ void Session::SayWarnings() {
 Status Session::Apply(const Job& job) {
   TRANCHE_ASSIGN(Engine * target, engine());
   const RunSettings& settings = job.run;
-  if (settings.memory && flags_.memory.empty()) memory_ = *settings.memory;
-  if (settings.threads && flags_.threads == 0) threads_ = *settings.threads;
+  if (flags_.memory.empty()) memory_ = settings.memory.value_or(MachineMemory() / 2);
   constexpr int64_t kLeast = 128 << 20;
   if (memory_ < kLeast)
     return Fail(Code::kJob, "memory of {} is too little", FormatBytes(memory_)).Hint("at least 128MiB");
+  threads_ = EngineThreads(memory_,
+                           flags_.threads > 0 ? flags_.threads : settings.threads.value_or(MachineThreads()));
+  // Memory that was freed goes back to the machine once it is as much as that.
+  const int64_t idle = std::min<int64_t>(memory_ / 128, 128 << 20);
   for (const std::string& setting :
        {fmt::format("memory_limit = '{}B'", EngineMemory(memory_)), fmt::format("threads = {}", threads_),
+        fmt::format("allocator_flush_threshold = '{}B'", idle),
+        fmt::format("allocator_bulk_deallocation_flush_threshold = '{}B'", idle),
         fmt::format("temp_directory = {}", QuoteText(SpillFolder(FolderOf(job))))}) {
     if (auto set = target->Execute("SET " + setting); !set) return std::move(set).error();
   }

@@ -1,6 +1,7 @@
 // What the parts of one run share.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 
@@ -53,6 +54,12 @@ struct RunContext {
   ReportData& report;
   ProgressCounters& progress;
 
+  // Of what `memory:` promises, what a batch of each store may hold.
+  int64_t BatchMemory() const {
+    int64_t stores = 0;
+    for (const Body& body : job.bodies) stores += std::ssize(body.stores);
+    return std::max<int64_t>(options.memory / 8 / std::max<int64_t>(stores, 1), 1 << 20);
+  }
   std::string RunFolder() const { return folder + "/run/" + run.id; }  // standard input is kept there
   std::string SpoolFolder(const std::string& stage_id) const { return folder + "/spool/" + stage_id; }
 };

@@ -1,6 +1,7 @@
 #include "tranche/run/spooler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <arrow/api.h>
 #include <arrow/compute/api.h>
@@ -16,7 +17,25 @@ namespace tranche {
 namespace {
 
 constexpr int64_t kSegmentBytes = 64 << 20;
-constexpr size_t kMostPendingRejects = 10'000;
+
+// Rejects that are not in the state yet: few enough to be held.
+class PendingRejects {
+ public:
+  void Add(Reject reject) {
+    bytes_ += sizeof reject + reject.reason.size() + reject.content.size();
+    rejects_.push_back(std::move(reject));
+  }
+  bool full() const { return bytes_ >= kMostBytes; }
+  std::vector<Reject> Take() {
+    bytes_ = 0;
+    return std::exchange(rejects_, {});
+  }
+
+ private:
+  static constexpr size_t kMostBytes = 4 << 20;
+  std::vector<Reject> rejects_;
+  size_t bytes_ = 0;
+};
 
 // A reader for the engine over a spool.
 class SpoolReader : public Reader {
@@ -118,7 +137,7 @@ class Sealer {
       if (marks.IsNull(i)) continue;
       Reject reject = ParseMark(marks.GetView(i), arrived_ + i);
       ++fresh[reject.origin];
-      pending_.push_back(std::move(reject));
+      pending_.Add(std::move(reject));
     }
     TRANCHE_ARROW_ASSIGN(const auto mask, "find the refused rows of", "a stage", keep.Finish());
     TRANCHE_ARROW_ASSIGN(const auto kept, "take the refused rows out of", "a stage",
@@ -132,7 +151,7 @@ class Sealer {
         return allowed;
       }
     }
-    if (pending_.size() >= kMostPendingRejects) return FlushRejects();
+    if (pending_.full()) return FlushRejects();
     return {};
   }
 
@@ -146,18 +165,12 @@ class Sealer {
     writer_.reset();
     ++number_;
     tally_.bytes += segment.bytes;
-    TRANCHE_TRY(context_.state.AddSegment(stage_id_, segment, pending_));
-    pending_.clear();
+    TRANCHE_TRY(context_.state.AddSegment(stage_id_, segment, pending_.Take()));
     segments_.push_back(std::move(segment));
     return Failpoint("segment.recorded");
   }
 
-  Status FlushRejects() {
-    if (pending_.empty()) return {};
-    TRANCHE_TRY(context_.state.AddStageRejects(stage_id_, pending_));
-    pending_.clear();
-    return {};
-  }
+  Status FlushRejects() { return context_.state.AddStageRejects(stage_id_, pending_.Take()); }
 
   RunContext& context_;
   std::string stage_id_;
@@ -171,7 +184,7 @@ class Sealer {
   int number_ = 0;
   std::unique_ptr<SegmentWriter> writer_;
   std::vector<SegmentInfo> segments_;
-  std::vector<Reject> pending_;
+  PendingRejects pending_;
 };
 
 // Whether the input's rows flow through the job, and are not only joined.
@@ -346,17 +359,14 @@ Status Spooler::Tally(const PlannedStage& stage, const std::string& stage_id, En
     source_context.engine = &engine;
     const std::string origin = "input " + name;
     StageTally::InputTally& input = tally.inputs[name];
-    std::vector<Reject> pending;
+    PendingRejects pending;
     TRANCHE_TRY(source.TakeRejects(source_context, [&](Reject reject) -> Status {
       ++input.rejected;
       reject.origin = origin;
-      pending.push_back(std::move(reject));
-      if (pending.size() < kMostPendingRejects) return {};
-      TRANCHE_TRY(context_.state.AddStageRejects(stage_id, pending));
-      pending.clear();
-      return {};
+      pending.Add(std::move(reject));
+      return pending.full() ? context_.state.AddStageRejects(stage_id, pending.Take()) : Status();
     }));
-    TRANCHE_TRY(context_.state.AddStageRejects(stage_id, pending));
+    TRANCHE_TRY(context_.state.AddStageRejects(stage_id, pending.Take()));
     context_.progress.rejects += input.rejected;
     TRANCHE_ASSIGN(const Source::ScanTotal total, source.Total(source_context));
     input.read = total.rows + input.rejected;

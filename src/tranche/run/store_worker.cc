@@ -172,7 +172,9 @@ Status StoreWorker::Store(const SealedStage& stage) {
     if (!counts) return std::move(counts).error();
     return {};
   }
-  Cutter cutter(*stage.spool, opened_.committed.Gaps(sink_context_.rows), planned_.store->batch);
+  BatchPolicy policy = planned_.store->batch;
+  policy.bytes = std::min(policy.bytes, context_.BatchMemory());
+  Cutter cutter(*stage.spool, opened_.committed.Gaps(sink_context_.rows), policy);
   while (true) {
     TRANCHE_TRY(context_.stop.Check());
     TRANCHE_ASSIGN(std::optional<Batch> batch, cutter.Next());
@@ -235,6 +237,7 @@ Status StoreWorker::Finish() {
 namespace {
 
 constexpr int64_t kSampleRows = 1000;
+constexpr int64_t kSampleText = 500;       // characters of a value
 constexpr int64_t kSampleReads = 400'000;  // beyond that many rows only the first are looked at
 
 }  // namespace
@@ -246,13 +249,13 @@ void StoreWorker::Sample(const SealedStage& stage) {
   if (!reader) return;
   const std::string rows = SpoolRelation(spool, *reader, /*hidden=*/false).text();
   const int64_t stride = spool.rows() > kSampleReads ? 1 : (spool.rows() + kSampleRows - 1) / kSampleRows;
-  std::string sql = fmt::format("SELECT * FROM {} LIMIT {}", rows, kSampleRows);
+  std::string sql = fmt::format("FROM {} LIMIT {}", rows, kSampleRows);
   if (stride > 1) {
-    sql = fmt::format(
-        "SELECT * EXCLUDE (__tranche_n) FROM (SELECT *, row_number() OVER () AS __tranche_n FROM {}) "
-        "WHERE __tranche_n % {} = 1",
-        rows, stride);
+    sql =
+        fmt::format("FROM (SELECT *, row_number() OVER () AS __tranche_n FROM {}) WHERE __tranche_n % {} = 1",
+                    rows, stride);
   }
+  sql = fmt::format("SELECT left(COLUMNS(c -> c <> '__tranche_n')::VARCHAR, {}) {}", kSampleText, sql);
   if (auto columns = engine_->Bind({SqlText("SELECT * FROM " + rows), nullptr}); columns) {
     if (auto sample = engine_->Select({SqlText(sql), nullptr}); sample) {
       report_.sample = {.columns = *std::move(columns), .rows = *std::move(sample)};

@@ -1,5 +1,8 @@
 #include "tranche/sinks/file_format.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace tranche {
 
 Result<int64_t> FileFormat::WritePartitions(Engine&, const Query&, const std::string&,
@@ -10,14 +13,19 @@ Result<int64_t> FileFormat::WritePartitions(Engine&, const Query&, const std::st
 Result<int64_t> FileFormat::CountRows(const std::string&) const { return -1; }
 
 Result<int64_t> EngineFormat::Write(Engine& engine, const Query& query, const std::string& path) const {
-  TRANCHE_ASSIGN(Query prepared, Prepare(engine, query));
-  return engine.CopyAside(prepared, {path, name_, options_, {}, ""});
+  return Copy(engine, query, {path, name_, options_, {}, ""});
 }
 
 Result<int64_t> EngineFormat::WritePartitions(Engine& engine, const Query& query, const std::string& path,
                                               const std::vector<std::string>& columns) const {
+  return Copy(engine, query, {path, name_, options_, columns, ""});
+}
+
+Result<int64_t> EngineFormat::Copy(Engine& engine, const Query& query, CopyTarget target) const {
   TRANCHE_ASSIGN(Query prepared, Prepare(engine, query));
-  return engine.CopyAside(prepared, {path, name_, options_, columns, ""});
+  TRANCHE_ASSIGN(CopyOptions more, OptionsFor(engine));
+  std::ranges::move(more, std::back_inserter(target.options));
+  return engine.CopyAside(prepared, target);
 }
 
 Result<Query> EngineFormat::Replace(Engine& engine, const Query& query,

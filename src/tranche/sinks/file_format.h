@@ -42,11 +42,15 @@ class EngineFormat : public FileFormat {
 
  protected:
   virtual Result<Query> Prepare(Engine&, const Query& query) const { return query; }
+  // Options of COPY that depend on the engine.
+  virtual Result<CopyOptions> OptionsFor(Engine&) const { return CopyOptions(); }
   // The query with other expressions for some columns; `expression` gives "" for those that stay.
   static Result<Query> Replace(Engine& engine, const Query& query,
                                const std::function<std::string(const Column&)>& expression);
 
  private:
+  Result<int64_t> Copy(Engine& engine, const Query& query, CopyTarget target) const;
+
   std::string name_, ending_;
   CopyOptions options_;
 };

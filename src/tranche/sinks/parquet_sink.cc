@@ -1,3 +1,5 @@
+#include <optional>
+
 #include <parquet/exception.h>
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
@@ -10,7 +12,10 @@ namespace {
 
 class ParquetFormat : public EngineFormat {
  public:
-  using EngineFormat::EngineFormat;
+  ParquetFormat(const std::string& compression, std::optional<int64_t> row_group)
+      : EngineFormat("parquet", ".parquet",
+                     {{"COMPRESSION", compression == "none" ? "uncompressed" : compression}}),
+        row_group_(row_group) {}
 
   Result<int64_t> CountRows(const std::string& path) const override {
     try {
@@ -28,6 +33,20 @@ class ParquetFormat : public EngineFormat {
       return wide ? fmt::format("CAST({} AS DECIMAL(38, 0))", QuoteName(column.name)) : std::string();
     });
   }
+
+  // A row group is held as a whole: in an eighth of the engine's memory, if its rows are of 2 KiB.
+  Result<CopyOptions> OptionsFor(Engine& engine) const override {
+    if (row_group_) return CopyOptions{{"ROW_GROUP_SIZE", std::to_string(*row_group_)}};
+    TRANCHE_ASSIGN(auto rows,
+                   engine.Select({SqlText(fmt::format(
+                       "SELECT least({}, parse_formatted_bytes(current_setting('memory_limit')) // {})",
+                       kRowGroup, 16 << 10))}));
+    return CopyOptions{{"ROW_GROUP_SIZE", rows.at(0).at(0).value_or(std::to_string(kRowGroup))}};
+  }
+
+ private:
+  static constexpr int64_t kRowGroup = 122'880;
+  std::optional<int64_t> row_group_;
 };
 
 }  // namespace
@@ -49,7 +68,8 @@ SinkSpec ParquetSink() {
   std::vector<Field> fields = FileFields("out.parquet", /*partitions=*/true);
   fields.push_back(
       {"compression", Shape::Choice({"zstd", "snappy", "none"}), "How pages are compressed.", "zstd"});
-  fields.push_back({"row_group", Shape::Integer(2048), "Rows of a row group.", "122880"});
+  fields.push_back({"row_group", Shape::Integer(2048),
+                    "Rows of a row group. Default: 122880, and fewer where `memory` is below 2.5GiB."});
   spec.shape = Shape::Object(std::move(fields));
   spec.example = "parquet: {path: out/hourly/, partition: [day]}";
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
@@ -57,10 +77,9 @@ SinkSpec ParquetSink() {
     if (file.standard_output) {
       return Fail(Code::kJob, "parquet is not written to standard output").At(options.PlaceOf("path"));
     }
-    std::string compression = options.Text("compression");
-    EngineFormat::CopyOptions copy = {{"COMPRESSION", compression == "none" ? "uncompressed" : compression},
-                                      {"ROW_GROUP_SIZE", std::to_string(options.Integer("row_group"))}};
-    auto format = std::make_unique<ParquetFormat>("parquet", ".parquet", std::move(copy));
+    std::optional<int64_t> row_group;
+    if (options.Has("row_group")) row_group = options.Integer("row_group");
+    auto format = std::make_unique<ParquetFormat>(options.Text("compression"), row_group);
     return std::make_unique<FileSink>(std::move(file), std::move(format));
   };
   return spec;

@@ -185,10 +185,11 @@ class Csv : public FileSource {
     return fmt::format(
         "SELECT {} FROM read_csv({}, auto_detect = false, delim = {}, quote = {}, escape = {}, header = {}, "
         "skip = {}, "
-        "nullstr = [{}], columns = {{{}}}, null_padding = {}, hive_partitioning = false{})",
+        "nullstr = [{}], columns = {{{}}}, null_padding = {}, hive_partitioning = false, "
+        "buffer_size = {}{})",
         select, FileList(paths), character(layout_.dialect.delimiter), character(layout_.dialect.quote),
         character(layout_.dialect.escape), shape.header, shape.before, nulls, columns, read_.pad,
-        dates ? ", dateformat = '%Y-%m-%d'" : "");
+        kEngineBuffer, dates ? ", dateformat = '%Y-%m-%d'" : "");
   }
 
   Options options_;

@@ -61,7 +61,8 @@ class Parquet : public FileSource {
     return {};
   }
 
-  Result<SqlText> Scan(SourceContext&) override {
+  Result<SqlText> Scan(SourceContext& context) override {
+    TRANCHE_ASSIGN(const bool large, HasLargeGroups(*context.engine));
     std::string sql;
     for (size_t i = 0; i < splits_.size();) {
       const Columns& own = own_[i];
@@ -77,6 +78,11 @@ class Parquet : public FileSource {
         items += " AS " + QuoteName(column.name);
       }
       sql += fmt::format("{}SELECT {} FROM {}", sql.empty() ? "(" : " UNION ALL ", items, ScanOf(paths));
+    }
+    if (large) {
+      std::string nothing;
+      for (size_t i = 0; i < columns_.size(); ++i) nothing += i == 0 ? "NULL" : ", NULL";
+      sql += fmt::format(" UNION ALL SELECT {} FROM range(0)", nothing);
     }
     return SqlText(sql + ")");
   }
@@ -168,6 +174,20 @@ class Parquet : public FileSource {
       }
     }
     return common;
+  }
+
+  // Row groups of which each thread cannot hold one as text. The engine copies a row group as one piece,
+  // which its memory limit does not count (DuckDB 1.5.6), unless a part of the query cannot be numbered by
+  // row groups.
+  Result<bool> HasLargeGroups(Engine& engine) const {
+    TRANCHE_ASSIGN(auto rows,
+                   engine.Select({SqlText(fmt::format(
+                       "SELECT max(bytes) * current_setting('threads') > "
+                       "parse_formatted_bytes(current_setting('memory_limit')) // 4 FROM (SELECT "
+                       "sum(total_uncompressed_size) AS bytes FROM parquet_metadata({}) GROUP BY file_name, "
+                       "row_group_id)",
+                       FileList(Paths(splits_))))}));
+    return rows.front().front() == "true";
   }
 
   static Result<std::vector<int64_t>> CountRows(const std::vector<Split>& splits, Engine& engine) {
