@@ -2,6 +2,10 @@
 
 #include <cstdlib>
 
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
 namespace tranche::sql {
 namespace {
 
@@ -15,10 +19,8 @@ class SqliteConnection : public SqlConnection {
   }
 
   Result<std::vector<TextRow>> Query(std::string_view sql, const std::vector<Value>& values) override {
-    TRANCHE_ASSIGN(auto statement, database_.Prepare(sql));
-    int index = 0;
-    auto converted = Convert(values);
-    for (const sqlite::Value& value : converted) statement.Bind(++index, value);
+    const auto converted = Convert(values);
+    TRANCHE_ASSIGN(auto statement, Bound(sql, converted));
     std::vector<TextRow> rows;
     while (true) {
       TRANCHE_ASSIGN(bool more, statement.Step());
@@ -31,6 +33,21 @@ class SqliteConnection : public SqlConnection {
     }
   }
 
+  Status Each(std::string_view sql, const std::vector<Value>& values,
+              const std::function<Status(const Numbers&)>& take) override {
+    const auto converted = Convert(values);
+    TRANCHE_ASSIGN(auto statement, Bound(sql, converted));
+    Numbers row(static_cast<size_t>(statement.columns()));
+    while (true) {
+      TRANCHE_ASSIGN(bool more, statement.Step());
+      if (!more) return {};
+      for (size_t column = 0; column < row.size(); ++column) {
+        row[column] = statement.Int(static_cast<int>(column));
+      }
+      TRANCHE_TRY(take(row));
+    }
+  }
+
   Result<Columns> ColumnsOf(std::string_view table) override {
     TRANCHE_ASSIGN(auto rows,
                    Query("SELECT name, type FROM pragma_table_info($1)", {Text(std::string(table))}));
@@ -40,6 +57,14 @@ class SqliteConnection : public SqlConnection {
   }
 
  private:
+  // `values` must outlive the statement's steps.
+  Result<sqlite::Statement> Bound(std::string_view sql, const std::vector<sqlite::Value>& values) {
+    TRANCHE_ASSIGN(auto statement, database_.Prepare(sql));
+    int index = 0;
+    for (const sqlite::Value& value : values) statement.Bind(++index, value);
+    return statement;
+  }
+
   static std::vector<sqlite::Value> Convert(const std::vector<Value>& values) {
     std::vector<sqlite::Value> converted;
     for (const Value& value : values) {
@@ -72,6 +97,28 @@ class EngineConnection : public SqlConnection {
     Parameters parameters;
     for (size_t i = 0; i < texts.size(); ++i) parameters[std::to_string(i + 1)] = texts[i];
     return engine_.Select({std::move(inlined), &parameters});
+  }
+
+  Status Each(std::string_view sql, const std::vector<Value>& values,
+              const std::function<Status(const Numbers&)>& take) override {
+    std::vector<Value> texts;
+    SqlText inlined("SELECT COLUMNS(*)::BIGINT FROM (" + Inline(sql, values, texts) + ")");
+    Parameters parameters;
+    for (size_t i = 0; i < texts.size(); ++i) parameters[std::to_string(i + 1)] = texts[i];
+    TRANCHE_ASSIGN(auto reader, engine_.Run({std::move(inlined), &parameters}));
+    Numbers row(static_cast<size_t>(reader->schema()->num_fields()));
+    while (true) {
+      TRANCHE_ASSIGN(auto rows, reader->Next());
+      if (rows == nullptr) return {};
+      for (int64_t i = 0; i < rows->num_rows(); ++i) {
+        for (size_t column = 0; column < row.size(); ++column) {
+          const auto& numbers =
+              static_cast<const arrow::Int64Array&>(*rows->column(static_cast<int>(column)));
+          row[column] = numbers.IsNull(i) ? 0 : numbers.Value(i);
+        }
+        TRANCHE_TRY(take(row));
+      }
+    }
   }
 
   Result<Columns> ColumnsOf(std::string_view table) override {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,10 @@ class SqlConnection {
   // Parameters are written $1, $2, … and appear for the first time in this order. Rows changed.
   virtual Result<int64_t> Execute(std::string_view sql, const std::vector<Value>& values = {}) = 0;
   virtual Result<std::vector<TextRow>> Query(std::string_view sql, const std::vector<Value>& values = {}) = 0;
+  // Rows of whole numbers (0 for NULL), one after the other: for answers that are too long to be held.
+  using Numbers = std::vector<int64_t>;
+  virtual Status Each(std::string_view sql, const std::vector<Value>& values,
+                      const std::function<Status(const Numbers&)>& take) = 0;
   // Columns of a table; none where there is no such table.
   virtual Result<Columns> ColumnsOf(std::string_view table) = 0;
 };

@@ -128,11 +128,12 @@ Result<Ledger::Run> Ledger::Open(const SinkContext& context, std::string_view ta
 Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& run) {
   TRANCHE_ASSIGN(
       auto rows,
-      connection_.Query("SELECT ledger_id, run_id, epoch, stage_id, state, host, stage_rows, sent, "
-                        "stored, superseded, unmatched, rejected, (SELECT count(*) FROM "
-                        "tranche_batch b WHERE b.run_id = r.run_id AND b.store = r.store), run_number "
-                        "FROM tranche_run r WHERE job_key = $1 AND store = $2",
-                        {Text(job_key_), Text(store_)}));
+      connection_.Query(
+          "SELECT ledger_id, run_id, epoch, stage_id, state, host, stage_rows, sent, "
+          "stored, superseded, unmatched, rejected, CASE WHEN EXISTS (SELECT 1 FROM "
+          "tranche_batch b WHERE b.run_id = r.run_id AND b.store = r.store) THEN 1 ELSE 0 END, run_number "
+          "FROM tranche_run r WHERE job_key = $1 AND store = $2",
+          {Text(job_key_), Text(store_)}));
   std::string now = FormatTime(context.clock->NowMicros());
   epoch_ = 1;
   if (!rows.empty()) {
@@ -199,18 +200,18 @@ Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& ru
 }
 
 Status Ledger::ReadCommitted(const SinkContext& context, Opened& opened) {
-  TRANCHE_ASSIGN(auto rows, connection_.Query(
-                                "SELECT from_row, to_row, sent, stored, superseded, unmatched, rejected FROM "
-                                "tranche_batch WHERE run_id = $1 AND store = $2 ORDER BY from_row",
-                                {Text(run_), Text(store_)}));
-  for (const TextRow& row : rows) {
-    Span span{ToNumber(row[0]), ToNumber(row[1])};
-    if (!opened.committed.Add(span)) {
-      return Fail(Code::kInternal, "the ledger of store '{}' holds rows twice, near row {}", store_,
-                  span.from);
-    }
-    opened.counts += ToCounts(row, 2);
-  }
+  TRANCHE_TRY(connection_.Each(
+      "SELECT from_row, to_row, sent, stored, superseded, unmatched, rejected FROM tranche_batch WHERE "
+      "run_id "
+      "= $1 AND store = $2 ORDER BY from_row",
+      {Text(run_), Text(store_)}, [&](const SqlConnection::Numbers& row) -> Status {
+        if (!opened.committed.Add({row[0], row[1]})) {
+          return Fail(Code::kInternal, "the ledger of store '{}' holds rows twice, near row {}", store_,
+                      row[0]);
+        }
+        opened.counts += Counts{row[2], row[3], row[4], row[5], row[6]};
+        return {};
+      }));
   committed_ = opened.committed.rows();
   TRANCHE_ASSIGN(auto seen, context.journal->Note(kSeen));
   if (int64_t before = ToNumber(seen); committed_ < before && !context.trust_target) {
