@@ -331,7 +331,7 @@ def csv_other_delimiters_in_values(chance, rows, dialect):
 @kind()
 def csv_trailing_delimiters(chance, rows, dialect):
     text = lines(rows, chance, dialect)
-    return joined([text[0], *(each + "," for each in text[1:])], dialect)
+    return joined([text[0], *(each + chance.choice([",", ",,,", ',""']) for each in text[1:])], dialect)
 
 
 # ---- CSV with rows that must be refused
@@ -344,7 +344,7 @@ def csv_too_few_values(chance, rows, dialect):
 
 @kind()
 def csv_too_many_values(chance, rows, dialect):
-    text, bad = spoiled(chance, rows, dialect, lambda each: each + chance.choice([",1", ",,", ",x,"]))
+    text, bad = spoiled(chance, rows, dialect, lambda each: each + chance.choice([",1", ", ", ",,x,"]))
     return joined(text, dialect), bad
 
 

@@ -65,6 +65,10 @@ Result<std::vector<std::string>> HeaderNames(const CsvRecord& header, const CsvO
     return Fail(Code::kJob, "the header of {} {}", file,
                 header.problem.empty() ? std::string(kNotUtf8) : "cannot be read: " + header.problem);
   }
+  if (header.fields.size() > kMostColumns) {
+    return Fail(Code::kJob, "{} has {} columns; at most {} can be read", file, header.fields.size(),
+                kMostColumns);
+  }
   std::vector<std::string> names;
   for (const CsvField& field : header.fields) {
     names.emplace_back(field.text.empty() ? fmt::format("column_{}", names.size() + 1)
@@ -133,7 +137,13 @@ struct FileRows {
     if (!record.problem.empty()) return record.problem;
     const size_t width = shape.names.size();
     const size_t found = record.fields.size();
-    const bool trailing = found == width + 1 && record.fields.back().text.empty();
+    // What is empty or NULL behind the last column is passed over, as the engine does.
+    auto nothing = [this](const CsvField& field) {
+      return field.text.empty() || std::ranges::find(nulls, field.text) != nulls.end();
+    };
+    const bool trailing =
+        found > width && std::ranges::all_of(record.fields.begin() + static_cast<ptrdiff_t>(width),
+                                             record.fields.end(), nothing);
     if (found == width || trailing || (pad && found < width)) return "";
     return fmt::format("has {} {}, expected are {}", found, found == 1 ? "value" : "values", width);
   }
@@ -180,6 +190,8 @@ Result<AddRow> OpenRows(const CsvOptions& options, const CsvLayout& layout, cons
 }  // namespace
 
 int PositionIn(const CsvShape& shape, std::string_view column) {
+  const auto same = std::ranges::find(shape.names, column);
+  if (same != shape.names.end()) return static_cast<int>(same - shape.names.begin());
   Columns names;
   for (const std::string& name : shape.names) names.push_back({name, ""});
   const Column* found = FindColumn(names, column);

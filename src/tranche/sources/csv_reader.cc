@@ -88,6 +88,7 @@ CsvReader::Parsed CsvReader::Malformed(std::string_view text, bool last, std::st
     end = text.size();
   }
   moved_.clear();
+  record_.fields.clear();
   record_.problem = std::move(problem);
   return Take(text, std::min(end, text.find_first_of("\r\n")), end);
 }
@@ -135,6 +136,7 @@ CsvReader::Parsed CsvReader::Parse(std::string_view text, bool last) {
   moved_.clear();
   size_t at = 0;
   while (true) {
+    if (record_.fields.size() > kMostFields) return Malformed(text, last, "has more than 100,000 values");
     const size_t start = at;
     size_t open = at;
     while (open < text.size() && text[open] == ' ') ++open;

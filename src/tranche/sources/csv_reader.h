@@ -18,6 +18,9 @@
 
 namespace tranche {
 
+// Of one record: more are no row, and would take a multiple of their text's memory.
+inline constexpr size_t kMostFields = 100'000;
+
 struct CsvDialect {
   char delimiter = ',';
   char quote = '"';   // 0 = none

@@ -32,6 +32,9 @@ Status CheckUnchanged(const std::vector<Split>& splits);
 std::string FileList(const std::vector<std::string>& paths);
 std::vector<std::string> Paths(const std::vector<Split>& splits);
 
+// Of one input. Types are guessed for each, and the engine takes a multiple of that.
+inline constexpr size_t kMostColumns = 16'384;
+
 // "3 files, 48.1 MiB" or "a.csv, 1.2 kB"
 std::string DescribeFiles(const std::vector<Split>& splits);
 

@@ -295,6 +295,10 @@ class Json : public CarefulSource {
             "AS p FROM (SELECT json, row_number() OVER () AS n FROM {})) GROUP BY k ORDER BY min(n * "
             "1000000 + p)",
             kSample))}));
+    if (rows.size() > kMostColumns) {
+      return Fail(Code::kJob, "the objects have {} keys; at most {} can be columns", rows.size(), kMostColumns)
+          .Hint("name those you need by `fields: {column: /key}`");
+    }
     Columns seen;
     for (const TextRow& row : rows) {
       const std::string name = row.front().value_or("");
