@@ -81,7 +81,7 @@ void CsvEndings::Add(const std::string& path, std::string_view block) {
                                            : std::ssize(block) - static_cast<int64_t>(line) - 1;
   if (dialect_.quote == 0) return;
   const size_t quote = block.rfind(dialect_.quote);
-  auto keep_last = [this](std::string& text, bool& less) {
+  auto keep_last = [](std::string& text, bool& less) {
     if (text.size() <= kRegion) return;
     text.erase(0, text.size() - kRegion);
     less = true;
