@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include <exception>
 
 #include "tranche/base/failpoint.h"
@@ -11,7 +13,21 @@ using tranche::ExitCode;
 using tranche::Session;
 using tranche::Status;
 
+// Many systems allow few open files, and more to whoever asks.
+void AllowOpenFiles() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Error Explained(Error error) {
+  if (error.message.find("Too many open files") == std::string::npos) return error;
+  return std::move(error).Hint("raise the limit (`ulimit -n 4096`), then run it again");
+}
+
 int Run(int argc, char** argv) {
+  AllowOpenFiles();
   const tranche::CommandLine line = tranche::ParseCommandLine(argc, argv);
   if (line.exit) return *line.exit;
   auto refuse = [](const Error& error) {
@@ -24,7 +40,7 @@ int Run(int argc, char** argv) {
   Session& session = **made;
   const Status done = line.action(session);
   if (done) return 0;
-  const Error& error = done.error();
+  const Error error = Explained(done.error());
   if (session.log().json()) {
     session.log().Error(error.ToString(), {{"exit", int64_t{ExitCode(error.code)}}});
   } else {
