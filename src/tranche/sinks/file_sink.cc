@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <set>
 
@@ -48,14 +49,9 @@ Status CopyToStandardOutput(const std::string& path) {
   return status;
 }
 
-// Files first, then the folders that hold them.
-Status SyncAll(const std::string& root, const std::vector<FilePart>& parts) {
-  std::set<std::string> folders;
-  for (const FilePart& part : parts) {
-    TRANCHE_TRY(SyncFile(root + "/" + part.name));
-    folders.insert(fs::path(root + "/" + part.name).parent_path().string());
-  }
-  for (const std::string& folder : folders) TRANCHE_TRY(SyncFolder(folder));
+// Their names are synced once, when they are published: a part that is lost before is a gap again.
+Status SyncParts(const std::string& root, const std::vector<FilePart>& parts) {
+  for (const FilePart& part : parts) TRANCHE_TRY(SyncFile(root + "/" + part.name));
   return {};
 }
 
@@ -286,7 +282,7 @@ Result<std::vector<FilePart>> FileSink::WriteParts(const Batch& batch, SinkConte
     return Fail(Code::kInternal, "{} of {} rows reached the files of a batch", rows, batch.span.rows());
   }
   TRANCHE_TRY(Failpoint("part.written"));
-  TRANCHE_TRY(SyncAll(aside, parts));
+  TRANCHE_TRY(SyncParts(aside, parts));
   TRANCHE_TRY(Failpoint("part.synced"));
   for (FilePart& part : parts) {
     std::string path = aside + "/" + part.name;
@@ -318,7 +314,10 @@ Result<std::vector<FilePart>> FileSink::CollectPartitions(const std::string& scr
     std::string suffix = in_folder == 0 ? "" : fmt::format("-{:03}", in_folder);
     std::string part = (folder / (base + suffix + format_->ending())).string();
     TRANCHE_TRY(MakeFolders((aside / folder).string()));
-    TRANCHE_TRY(Rename(scratch + "/" + name, aside + "/" + part));
+    const std::string from = scratch + "/" + name, to = aside + "/" + part;
+    if (rename(from.c_str(), to.c_str()) != 0) {
+      return FailErrno("rename", fmt::format("{} to {}", from, to), errno);
+    }
     parts.push_back({part, 0, "", -1, ""});
   }
   TRANCHE_TRY(RemoveFolder(scratch));

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <filesystem>
 #include <set>
 
@@ -60,6 +61,14 @@ Status MakeFoldersWithin(const std::string& root, const std::string& name) {
     }
     TRANCHE_TRY(MakeFolders(folder.string()));
   }
+  return {};
+}
+
+// The names of the parts, which nothing has synced before.
+Status SyncNames(const std::string& root, const std::vector<FilePart>& parts) {
+  std::set<std::string> folders = {root};
+  for (const FilePart& part : parts) folders.insert(fs::path(root + "/" + part.name).parent_path().string());
+  for (const std::string& folder : folders) TRANCHE_TRY(SyncFolder(folder));
   return {};
 }
 
@@ -200,6 +209,7 @@ Status Publisher::PublishFile(const std::vector<FilePart>& parts, Journal& journ
 Status Publisher::PublishFolder(const std::vector<FilePart>& parts, Journal& journal) {
   TRANCHE_ASSIGN(bool renamed, Begun(journal));
   if (!renamed) {
+    TRANCHE_TRY(SyncNames(aside_, parts));
     TRANCHE_TRY(WriteFileDurably(fmt::format("{}/{}", aside_, kManifest), ToJson(parts)));
     TRANCHE_ASSIGN(std::string foreign, FindForeign(aside_, parts));
     if (!foreign.empty()) {
@@ -252,6 +262,8 @@ Status Publisher::RemoveReplaced() {
 
 Status Publisher::Append(const std::vector<FilePart>& parts, Journal& journal) {
   TRANCHE_TRY(MakeFolders(target_.path));
+  TRANCHE_ASSIGN(bool begun, Begun(journal));
+  if (!begun) TRANCHE_TRY(SyncNames(aside_, parts));  // from here on a part that is lost is not written again
   TRANCHE_TRY(journal.SetNote("publish", "append"));
   TRANCHE_TRY(Failpoint("publish.intent"));
   TRANCHE_ASSIGN(FolderLock lock, FolderLock::Acquire(target_.path));
@@ -262,6 +274,7 @@ Status Publisher::Append(const std::vector<FilePart>& parts, Journal& journal) {
   files.insert(files.end(), parts.begin(), parts.end());
   TRANCHE_TRY(WriteFileDurably(manifest, ToJson(files)));
   for (const FilePart& part : parts) TRANCHE_TRY(AppendOne(part));
+  TRANCHE_TRY(SyncNames(target_.path, parts));
   TRANCHE_TRY(RemoveFolder(aside_));
   return Record(journal);
 }
@@ -277,7 +290,9 @@ Status Publisher::AppendOne(const FilePart& part) {
   if (InodeOf(to) != 0)
     return Fail(Code::kOutside, "{} is in the way", to).Hint("move it away, and run it again");
   TRANCHE_TRY(MakeFoldersWithin(target_.path, part.name));
-  TRANCHE_TRY(Rename(from, to));
+  if (rename(from.c_str(), to.c_str()) != 0) {
+    return FailErrno("rename", fmt::format("{} to {}", from, to), errno);
+  }
   return Failpoint("publish.renamed");
 }
 
