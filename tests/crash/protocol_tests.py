@@ -519,5 +519,36 @@ rejects: 1
         shutil.rmtree(case.folder)
 
 
+@test
+def locked_target(place):
+    """Another program holds the database: the run waits and goes on, or says who is to blame and ends; it never hangs."""
+    case = place.again("all_the_time")
+    case.write("job.yaml", SQLITE)
+    case.rows("rows.csv", range(500))
+    with contextlib.closing(sqlite3.connect(case.folder / "out.db", isolation_level=None)) as other:
+        other.execute("CREATE TABLE their_own (id)")
+        other.execute("BEGIN EXCLUSIVE")
+        case.fails(1, "locked")
+        other.execute("ROLLBACK")
+    case.run()
+    same(ids(range(500)), case.multiset("out.db", "t"))
+    # For longer than a statement waits: the batch is rolled back, and stored by another try.
+    case = place.again("for_a_while")
+    case.write("job.yaml", SQLITE.replace("rows: 100", "rows: 1"))
+    case.rows("rows.csv", range(5000))
+    process = case.program.start(case.folder, "run", "job.yaml")
+    with contextlib.closing(sqlite3.connect(case.folder / "out.db", isolation_level=None, timeout=30)) as other:
+        while not other.execute("SELECT 1 FROM sqlite_master WHERE name = 't'").fetchall():
+            require(process.poll() is None, "it ended before there was a table")
+        other.execute("BEGIN EXCLUSIVE")
+        stored, = other.execute("SELECT count(*) FROM t").fetchone()
+        require(stored < 5000, "it was faster than the lock")
+        time.sleep(11)
+        other.execute("ROLLBACK")
+    _, said = process.communicate(timeout=60)
+    require(process.returncode == 0, f"exit code {process.returncode}; it said\n{said}")
+    same(ids(range(5000)), case.multiset("out.db", "t"))
+
+
 if __name__ == "__main__":
     sys.exit(main(__doc__))
