@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Disks that are full: a small one is mounted where a run keeps its state, its spool, what does not fit in memory, or its
-results. The run stops with exit code 1 and says which file and why, or gets through; with room again, the next one ends
-as if nothing had happened.
+"""Disks that are full: a small one is mounted where a run keeps its state, its spool, what does not fit in memory, or
+its results. The run stops with exit code 1 and says which file and why, or gets through; with room again, the next one
+ends as if nothing had happened.
 
     tests/faults/full_disks.py                  all; those that cannot mount (no root) are skipped, and say so
     tests/faults/full_disks.py -k spool
@@ -43,7 +43,8 @@ class NoMount(Exception):
 def disk(path, size):
     """A file system of its own at `path`; what it yields makes room on it."""
     path.mkdir(parents=True)
-    tried = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", path], capture_output=True, text=True)
+    tried = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", path], capture_output=True,
+                           text=True)
     if tried.returncode != 0:
         raise NoMount(f"skipped: no disk of its own: {tried.stderr.strip()}")
     try:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What durability costs: a run syncs two files a batch where it writes files (the part and its line in the journal), one
-where it writes to a database (that of the database's own commit; and once a second at most, state.db notes how far it
-has come: that is not counted here, for it depends on the clock).
+"""What durability costs: a run syncs two files a batch where it writes files (the part and its line in the journal),
+one where it writes to a database (that of the database's own commit; and once a second at most, state.db notes how far
+it has come: that is not counted here, for it depends on the clock).
 
     tests/faults/sync_counts.py -k parquet_folder
 """
@@ -47,8 +47,8 @@ def main():
         job = dataclasses.replace(trials.JOBS[name], rejects=100)
         once, more = (syncs(program, options.library, job, batches) for batches in (few, many))
         failed += more - once != cost * (many - few)
-        print(f"{'ok    ' if more - once == cost * (many - few) else 'FAILED'} {name}: {(more - once) / (many - few):g} syncs "
-              f"a batch, {once - few * cost} a run; {cost} a batch are allowed", flush=True)
+        print(f"{'ok    ' if more - once == cost * (many - few) else 'FAILED'} {name}: "
+              f"{(more - once) / (many - few):g} syncs a batch, {cost} are allowed", flush=True)
     print(f"{failed} failed")
     return 1 if failed else 0
 
