@@ -76,6 +76,25 @@ def state_folder_lost_between_crash_and_resume(place):
 
 
 @test
+def state_folder_restored(place):
+    """An older copy of the state folder does not know of a run that has stored rows: nothing is stored twice."""
+    for kind in ("sqlite", "duckdb"):
+        job, target = STORES[kind]
+        case = place.again(kind)
+        case.write("job.yaml", job)
+        case.rows("rows.csv", range(50))
+        case.run()
+        shutil.copytree(case.folder / ".tranche", case.folder / "copy")
+        case.rows("rows.csv", range(50, 100))
+        case.run()
+        shutil.rmtree(case.folder / ".tranche")
+        shutil.copytree(case.folder / "copy", case.folder / ".tranche")
+        for _ in range(2):
+            case.fails(3, "knows of run 2, which the state folder has forgotten")
+            same(ids(range(100)), case.multiset(*target), kind)
+
+
+@test
 def server_drops_rows_silently(place):
     """Every row that came is in the table or is a reject; a table that says otherwise fails the run, never a green balance."""
     tables = {
