@@ -178,6 +178,11 @@ Fault Fault::Parse(std::string_view json) {
 
 Error Translate(const Fault& fault, const Command& command) {
   Error error{CodeOf(fault.kind), Shorten(fault), {}, HintOf(fault.kind)};
+  if (error.code == Code::kInternal && fault.kind != "INTERNAL") {
+    // Not DuckDB's own: what its readers of Parquet throw where sizes and types are nonsense.
+    error.code = Code::kData;
+    error.hint = "a file that is read is damaged: fetch it again";
+  }
   if (auto csv = TranslateCsv(fault)) error = *std::move(csv);
   if (auto spill = TranslateSpill(fault)) error = *std::move(spill);
   if (fault.kind == "INTERRUPT") error.message = "interrupted";

@@ -17,6 +17,8 @@
 namespace tranche {
 namespace {
 
+constexpr int kMostOpenBrackets = 10'000;
+
 // Thrown through yaml-cpp to stop it; caught below.
 struct Stop {
   Error error;
@@ -320,6 +322,16 @@ Yaml ParseYaml(std::string text, const std::string& file, const YamlLimits& limi
   if (text.size() > limits.bytes) {
     yaml.errors.push_back(
         Fail(Code::kJob, "larger than {} bytes", limits.bytes).Hint("is this a job file?").At({file, 1, 1}));
+    return yaml;
+  }
+  // yaml-cpp holds all that stands between brackets before it says a word.
+  int open = 0;
+  for (char c : text) {
+    open += (c == '[' || c == '{') - (c == ']' || c == '}');
+    if (open <= kMostOpenBrackets) continue;
+    yaml.errors.push_back(Fail(Code::kJob, "more than {} brackets are open", kMostOpenBrackets)
+                              .Hint("is this a job file?")
+                              .At({file, 1, 1}));
     return yaml;
   }
   auto source = SourceText::Make(std::move(text), file);

@@ -120,6 +120,11 @@ std::string SqliteTable::RowIdName() const {
 }
 
 Status SqliteTable::Create(const Columns& columns, const std::vector<std::string>& key) {
+  constexpr size_t kMostColumns = 2000;  // SQLITE_MAX_COLUMN
+  if (columns.size() > kMostColumns) {
+    return Fail(Code::kJob, "{} columns are more than the {} that SQLite takes", columns.size(), kMostColumns)
+        .Hint("`select:` those you need, or use another store");
+  }
   TRANCHE_TRY(database_.Execute(CreateSql(name_, columns, key)));
   return Look();
 }

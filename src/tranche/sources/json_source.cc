@@ -296,7 +296,8 @@ class Json : public CarefulSource {
             "1000000 + p)",
             kSample))}));
     if (rows.size() > kMostColumns) {
-      return Fail(Code::kJob, "the objects have {} keys; at most {} can be columns", rows.size(), kMostColumns)
+      return Fail(Code::kJob, "the objects have {} keys; at most {} can be columns", rows.size(),
+                  kMostColumns)
           .Hint("name those you need by `fields: {column: /key}`");
     }
     Columns seen;
