@@ -184,6 +184,7 @@ TEST_F(DuckDbSinkTest, ReplaceSwapsAtTheEnd) {
   EXPECT_EQ(Ask("SELECT * FROM t"), "1\n");
   Run("CREATE VIEW w AS SELECT count(*) AS n FROM t");
   context_.run_id = "fedcba9876543210";
+  context_.run_number = 2;
   journal_ = {};
   Batch two = Rows("SELECT 2 AS b, unnest(['x', 'y']) AS c");
   auto sink = DuckDb("replace");

@@ -105,6 +105,7 @@ TEST_F(SqliteSinkTest, TwoRunsOfAJob) {
   Batch batch = Rows("SELECT 1 AS a");
   ASSERT_TRUE(Store(*Sqlite(), batch));
   context_.run_id = "second";
+  context_.run_number = 2;
   journal_ = {};
   ASSERT_TRUE(OpenFor(*Sqlite(), batch));  // …and is killed
   context_.ledger_id = "elsewhere";
@@ -114,6 +115,7 @@ TEST_F(SqliteSinkTest, TwoRunsOfAJob) {
   EXPECT_THAT(refused.error().ToString(), HasSubstr("--trust-target"));
   context_.ledger_id = "ledger";
   context_.run_id = "third";  // the state folder gave up the second
+  context_.run_number = 3;
   ASSERT_TRUE(Store(*Sqlite(), batch));
   EXPECT_EQ(Query("select count(*) from t"), "2\n");
 }
@@ -300,6 +302,7 @@ TEST_F(SqliteSinkTest, ReplaceSwapsAtTheEnd) {
   ASSERT_TRUE(Store(*Sqlite("replace"), one));
   EXPECT_EQ(Query("select * from t"), "1\n");
   context_.run_id = "fedcba9876543210";
+  context_.run_number = 2;
   journal_ = {};
   auto sink = Sqlite("replace");
   ASSERT_TRUE(OpenFor(*sink, two));
@@ -331,6 +334,7 @@ TEST_F(SqliteSinkTest, ReplaceThatIsGivenUpLeavesNothing) {
   Batch batch = Rows("SELECT 1 AS a");
   ASSERT_TRUE(OpenFor(*Sqlite("replace"), batch));
   context_.run_id = "fedcba9876543210";
+  context_.run_number = 2;
   ASSERT_TRUE(Store(*Sqlite("replace"), batch));
   EXPECT_EQ(Query("select count(*) from sqlite_master where name like 't%' and name not like 'tranche%'"),
             "1\n");
