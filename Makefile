@@ -1,6 +1,6 @@
 # `make` lists the targets; `make demo` and `make test` need nothing but a bare Debian 12 with git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup build fuzz demo test check checks format clean
+.PHONY: help setup build asan demo test check checks format clean
 
 build_dir := build/release
 
@@ -15,16 +15,17 @@ build: setup  ## build the program: build/release/tranche
 	    [ CMakePresets.json -nt $(build_dir)/build.ninja ]; then cmake --preset release; fi
 	@cmake --build --preset release
 
-fuzz: setup  ## build the fuzz targets: build/fuzz
-	@if [ ! -e build/fuzz/build.ninja ] || [ .toolset/stamp -nt build/fuzz/build.ninja ] || \
-	    [ CMakePresets.json -nt build/fuzz/build.ninja ]; then cmake --preset fuzz; fi
-	@cmake --build --preset fuzz
+asan: setup  ## build all with clang's address and undefined-behaviour sanitizers, fuzz targets too: build/asan
+	@if [ ! -e build/asan/build.ninja ] || [ .toolset/stamp -nt build/asan/build.ninja ] || \
+	    [ CMakePresets.json -nt build/asan/build.ninja ]; then cmake --preset asan; fi
+	@cmake --build --preset asan
 
 demo: build  ## run the main job on real data
 	@examples/flights/run
 
-test: build fuzz  ## build, check and run every test
+test: build asan  ## build, check and run every test
 	@$(MAKE) --no-print-directory checks
+	@ctest --preset asan -L '^unit$$|^jobs$$'
 	@ctest --preset release
 
 check: build  ## the fast tests: units and jobs, under three minutes

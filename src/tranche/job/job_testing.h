@@ -152,7 +152,7 @@ class JobTest : public ::testing::Test {
       auto found = map.find(name);
       return found == map.end() ? std::nullopt : std::optional(found->second);
     };
-    context_.environment = [this, look](const std::string& name) { return look({{"STAGE", "prod"}}, name); };
+    context_.environment = [look](const std::string& name) { return look({{"STAGE", "prod"}}, name); };
     context_.secret = [this, look](const std::string& name) { return look(secrets_, name); };
   }
   ~JobTest() override { std::filesystem::remove_all(folder_); }

@@ -533,7 +533,7 @@ TEST_F(LoadTest, CanonicalIsWhatDecidesTheRows) {
   Job job = Good(text("{path: a.csv, note: \"${secret:KEY}\"}", "a = ${secret:KEY}", ""));
   EXPECT_THAT(job.canonical, Not(HasSubstr("hunter2")));
   EXPECT_THAT(job.canonical, Not(HasSubstr(folder_)));
-  EXPECT_NO_THROW(nlohmann::json::parse(job.canonical));
+  EXPECT_TRUE(nlohmann::json::accept(job.canonical));
   // Order of options, comments and tuning do not count.
   Job same = Good(text("{note: \"${secret:KEY}\", path: a.csv}", "a = ${secret:KEY}",
                        "rejects: 5 # more\nrun: {threads: 2}\n"));

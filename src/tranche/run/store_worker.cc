@@ -202,12 +202,6 @@ Result<Counts> StoreWorker::StoreDirect(const SqlText& sql) {
   return *counts;
 }
 
-namespace {
-
-constexpr size_t kMostRejects = 1000;  // that the report looks at
-
-}  // namespace
-
 Status StoreWorker::Judge() {
   report_.seconds += (context_.clock.SteadyNanos() - begun_) / 1e9;
   TRANCHE_ASSIGN(const Sink::Totals totals, planned_.sink->Sum(sink_context_));
