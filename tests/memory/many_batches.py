@@ -34,6 +34,11 @@ def write(place, store, batches, rows):
         file.writelines(f"{i},{i % 1000}\n" for i in range(batches * rows))
 
 
+def check(place, rows):
+    found, = place.sqlite("SELECT count(*), sum(id) FROM t")
+    require(found == (rows, rows * (rows - 1) // 2), f"number and sum of the rows: {found}")
+
+
 class Watched:
     """A run, looked at a few hundred times: resident memory, open files, state and what was stored."""
 
@@ -56,7 +61,8 @@ class Watched:
             files = os.listdir(f"/proc/{pid}/fd")
             resident = int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) << 10
             state = sum(path.stat().st_size for path in (self.folder / ".tranche/test").glob("state.db*"))
-            return {"time": time.monotonic(), "resident": resident, "files": len(files), "state": state, "stored": stored()}
+            return {"time": time.monotonic(), "resident": resident, "files": len(files), "state": state,
+                    "stored": stored()}
         except (OSError, TypeError, IndexError):
             return None  # it is just beginning, or ending
 
@@ -82,7 +88,8 @@ def flat(watched, batches, state_for_each):
     grown = watched.span("state")[1] - watched.span("state")[0]
     require(grown <= (4 << 20) + state_for_each * batches, f"state.db grew by {grown} bytes in {batches} batches")
     early, late = watched.rate(slice(0, fifth)), watched.rate(slice(-fifth, None))
-    return f"{batches} batches: {gain >> 10} KiB more, {many} files, state.db {grown >> 10} KiB; rate at the end {late / early:.2f}"
+    return (f"{batches} batches: {gain >> 10} KiB more, {many} files, state.db {grown >> 10} KiB; "
+            f"rate at the end {late / early:.2f}")
 
 
 @test
@@ -91,7 +98,7 @@ def sqlite_stays_flat(place):
     batches = place.options.batches
     write(place, "sqlite: {path: out.db, table: t}", batches, 10)
     watched = Watched(place, size(place.folder / "out.db"))
-    require(place.sqlite("SELECT count(*), sum(id) FROM t")[0] == (10 * batches, 10 * batches * (10 * batches - 1) // 2), "rows")
+    check(place, 10 * batches)
     return flat(watched, batches, state_for_each=0)
 
 
@@ -130,7 +137,7 @@ def resume_of_many_batches(place):
     process.communicate()
     require(resident < 150 << 10, f"{resident} KiB to resume {batches} batches")
     place.run()
-    require(place.sqlite("SELECT count(*), sum(id) FROM t")[0] == (batches + 100, (batches + 100) * (batches + 99) // 2), "rows")
+    check(place, batches + 100)
     require(not leftovers(place.folder, "test"), "left behind")
     return f"{batches} batches: {seconds:.2f} s from the start to the first new batch, {resident >> 10} MiB"
 
@@ -138,26 +145,27 @@ def resume_of_many_batches(place):
 def limited(place, files):
     """The run under a limit of open files."""
     command = f"ulimit -n {files}; exec {place.program.path} run job.yaml"
-    return subprocess.run(["bash", "-c", command], cwd=place.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          env=toolset.environment(place.program.path, place.folder), timeout=120)
+    return subprocess.run(["bash", "-c", command], cwd=place.folder, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, env=toolset.environment(place.program.path, place.folder), timeout=120)
 
 
 @test
 def few_open_files(place):
-    """500 inputs, 300 partitions, under `ulimit -n 64`: it works, or says what to do and the next run with more gets through."""
+    """500 inputs, 300 partitions, under `ulimit -n 64`: it works, or says what to do, and does it once that is done."""
     said = []
 
     for store in ("csv: {path: out/, partition: [v]}", "parquet: {path: out/, partition: [v]}", "csv: {path: out.csv}",
                   "sqlite: {path: out.db, table: t}"):
         for steps in ("", "prepare: [{check: {any: id >= 0}}]\n"):
             case = place.again(re.sub(r"\W+", "_", store + steps))
-            case.write("job.yaml", f"job: test\ncollect: {{rows: {{csv: {{path: 'in/*.csv'}}}}}}\n{steps}store: {{out: {{{store}}}}}\n")
+            case.write("job.yaml", "job: test\ncollect: {rows: {csv: {path: 'in/*.csv'}}}\n"
+                                   f"{steps}store: {{out: {{{store}}}}}\n")
             for number in range(500):
                 case.rows(f"in/{number:03}.csv", [number], value=str(number % 300))
             done = limited(case, 64)
             if done.returncode != 0:
-                require(done.returncode == 1 and "Too many open files" in done.stderr and "ulimit -n" in done.stderr,
-                        f"{store}: exit code {done.returncode}; it said\n{done.stderr}")
+                clear = "Too many open files" in done.stderr and "ulimit -n" in done.stderr
+                require(done.returncode == 1 and clear, f"{store}: exit code {done.returncode}; it said\n{done.stderr}")
                 said.append(f"{store} {'spooled' if steps else 'direct'}: says to raise ulimit -n")
                 case.run()
             kind = store.split(":")[0]

@@ -15,10 +15,10 @@ namespace {
 // Of what `memory:` promises, what DuckDB's own limit leaves for queues, batches and what it does not count.
 int64_t EngineMemory(int64_t memory) { return std::max<int64_t>(memory / 4 * 3, 112 << 20); }
 
-// A sort or an aggregate that spills holds so much for each thread; with less, DuckDB gives up (seen at 64
-// MiB and two threads).
+// A sort or an aggregate that spills holds so much for each thread; with less, DuckDB gives up (seen at 96
+// MiB a thread).
 int EngineThreads(int64_t memory, int threads) {
-  constexpr int64_t kForEach = 96 << 20;
+  constexpr int64_t kForEach = 128 << 20;
   return static_cast<int>(std::clamp<int64_t>(EngineMemory(memory) / kForEach, 1, threads));
 }
 
