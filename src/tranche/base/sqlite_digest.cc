@@ -1,5 +1,7 @@
 #include "tranche/base/sqlite_digest.h"
 
+#include <cerrno>
+
 #include <sqlite3.h>
 
 #include "tranche/base/hash.h"
@@ -86,10 +88,13 @@ Status CheckDigest(Database& database) {
       sum += static_cast<uint64_t>(rows.Int(0));
     }
   }
+  errno = 0;
   TRANCHE_ASSIGN(auto whole, database.Query("PRAGMA integrity_check(1)"));  // the indexes
+  const bool intact = whole.at(0).at(0) == Value("ok");
+  // A page that cannot be read is no error to it, but one more thing that is wrong.
+  if (!intact && errno == EIO) return FailErrno("read", database.path(), EIO);
   TRANCHE_ASSIGN(auto kept, database.Query("SELECT digest FROM meta"));
-  if (whole.at(0).at(0) == Value("ok") && kept.size() == 1 && kept[0][0] == Value(static_cast<int64_t>(sum)))
-    return {};
+  if (intact && kept.size() == 1 && kept[0][0] == Value(static_cast<int64_t>(sum))) return {};
   return Fail(Code::kOutside, "{} is damaged: its rows are not those that were written", database.path());
 }
 
