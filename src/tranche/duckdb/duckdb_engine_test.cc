@@ -164,10 +164,10 @@ TEST_F(DuckDbEngineTest, TellsWhoseFaultItIs) {
 
 TEST_F(DuckDbEngineTest, AFailureInMidStreamIsAnErrorOfTheReader) {
   auto reader =
-      engine_->Run({"SELECT CASE WHEN range = 1500000 THEN 'x' ELSE '1' END::INTEGER FROM range(2000000)"});
+      engine_->Run({"SELECT CASE WHEN range = 15000000 THEN 'x' ELSE '1' END::INTEGER FROM range(20000000)"});
   ASSERT_TRUE(reader) << reader.error().ToString();
   Result<std::shared_ptr<arrow::RecordBatch>> batch = (*reader)->Next();
-  for (int i = 0; batch && *batch && i < 100; ++i) batch = (*reader)->Next();
+  for (int i = 0; batch && *batch && i < 1000; ++i) batch = (*reader)->Next();
   ASSERT_FALSE(batch);
   EXPECT_EQ(batch.error().code, Code::kData);
   EXPECT_EQ(batch.error().message, "Could not convert string 'x' to INTEGER");
