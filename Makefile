@@ -25,7 +25,7 @@ demo: build  ## run the main job on real data
 
 test: build asan  ## build, check and run every test
 	@$(MAKE) --no-print-directory checks
-	@ctest --preset asan -L '^unit$$|^jobs$$'
+	@ctest --preset asan -L '^(unit|job)$$'
 	@ctest --preset release
 
 check: build  ## the fast tests: units and jobs, under three minutes

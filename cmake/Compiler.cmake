@@ -30,6 +30,9 @@ endif()
 if(TRANCHE_SANITIZE)
   add_compile_options(-fsanitize=${TRANCHE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
   add_link_options(-fsanitize=${TRANCHE_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    add_compile_options("-fsanitize-ignorelist=${CMAKE_SOURCE_DIR}/cmake/sanitizers.ignore")
+  endif()
 endif()
 
 # Several checkouts and build folders share one cache: paths are hashed as relative ones.
