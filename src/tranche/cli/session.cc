@@ -149,10 +149,13 @@ Status Session::Apply(const Job& job) {
                            flags_.threads > 0 ? flags_.threads : settings.threads.value_or(MachineThreads()));
   // Memory that was freed goes back to the machine once it is as much as that.
   const int64_t idle = std::min<int64_t>(memory_ / 128, 128 << 20);
+  // What a stream may hold: with as much as two pieces of a CSV file, two threads read it.
+  const int64_t streamed = std::clamp<int64_t>(memory_ / 128, 1 << 20, 16 << 20);
   for (const std::string& setting :
        {fmt::format("memory_limit = '{}B'", EngineMemory(memory_)), fmt::format("threads = {}", threads_),
         fmt::format("allocator_flush_threshold = '{}B'", idle),
         fmt::format("allocator_bulk_deallocation_flush_threshold = '{}B'", idle),
+        fmt::format("streaming_buffer_size = '{}B'", streamed),
         fmt::format("temp_directory = {}", QuoteText(SpillFolder(FolderOf(job))))}) {
     if (auto set = target->Execute("SET " + setting); !set) return std::move(set).error();
   }

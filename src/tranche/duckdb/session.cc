@@ -17,7 +17,6 @@ constexpr std::string_view kTicket = "reader failure ";
 // Profiling counts the rows of each scan; everything that costs time is left out.
 constexpr std::string_view kSessionSettings = R"(
   SET TimeZone = 'UTC';
-  SET streaming_buffer_size = '16MB';
   SET errors_as_json = true;
   SET enable_profiling = 'no_output';
   SET profiling_coverage = 'ALL';
