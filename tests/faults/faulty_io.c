@@ -2,10 +2,10 @@
 // between the program (and libsqlite3, libduckdb, libarrow) and libc, and looks only at files below one
 // folder.
 //
-//   FAULTY_IO_FOLDER=/tmp/x                 the folder; the path must be free of links
-//   FAULTY_IO_FAULT=kinds:n[+]:fault[:glob] the n-th call of these kinds fails; with + all that follow it,
-//   too FAULTY_IO_LOG=file                      one line for each call that counts FAULTY_IO_RECORD=1 only
-//   what changes files is logged, and with the bytes that are written
+//   FAULTY_IO_FOLDER=/tmp/x                   the folder; the path must be free of links
+//   FAULTY_IO_FAULT=kinds:n[+]:fault[:glob]   the n-th call of these kinds fails; with + all that follow, too
+//   FAULTY_IO_LOG=file                        one line for each call that counts
+//   FAULTY_IO_RECORD=1                        only what changes files is logged, with the bytes written
 //
 // Kinds, joined by commas: open read write sync rename unlink mkdir truncate. Faults: EIO, ENOSPC, or
 // `short`: half of the bytes are read or written, and the next call goes on. A glob limits the calls that

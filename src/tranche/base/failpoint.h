@@ -4,6 +4,7 @@
 //   TRANCHE_FAILPOINT=batch.before_commit:hold@1   wait 10 s there (a test sends a signal meanwhile)
 //   TRANCHE_FAILPOINT=publish.renamed:error@2      the action after this point fails with EIO
 //   TRANCHE_FAILPOINT=*:tell                       says each place on stderr: "failpoint batch.claimed"
+//
 // Every failpoint stands in the table below, so that the crash suite can try each of them
 // (`tranche docs --failpoints` lists them). Thread-safe.
 #pragma once

@@ -179,10 +179,15 @@ Status MakeFolders(const std::string& path) {
   return SyncFolder(parent);
 }
 
-Status Rename(const std::string& from, const std::string& to) {
+Status RenameUnsynced(const std::string& from, const std::string& to) {
   if (rename(from.c_str(), to.c_str()) != 0) {
     return FailErrno("rename", fmt::format("{} to {}", from, to), errno);
   }
+  return {};
+}
+
+Status Rename(const std::string& from, const std::string& to) {
+  TRANCHE_TRY(RenameUnsynced(from, to));
   return SyncParents(to, from);
 }
 

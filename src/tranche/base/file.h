@@ -31,6 +31,8 @@ Status WriteFileDurably(const std::string& path, std::string_view content);
 Status SyncFile(const std::string& path);  // opens, fsyncs, closes; a failure is never retried
 Status SyncFolder(const std::string& path);
 Status MakeFolders(const std::string& path);  // like mkdir -p; each new entry is fsynced into its parent
+// Its folders are not synced: for many names, whose folders the caller syncs once.
+Status RenameUnsynced(const std::string& from, const std::string& to);
 // Both fsync the folders concerned after the change; what is renamed must have been synced before.
 Status Rename(const std::string& from, const std::string& to);
 // renameat2(RENAME_EXCHANGE): both must exist; their names are swapped in one step.

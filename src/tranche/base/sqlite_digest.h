@@ -3,8 +3,8 @@
 // bits that turned over on disk, and changes by other programs, show as a sum that differs.
 //
 //   CREATE TABLE meta (…, digest INTEGER NOT NULL);  INSERT INTO meta VALUES (…, 0);
-//   TRANCHE_TRY(KeepDigest(database));      // once the tables are there; before the first row of another
-//   table TRANCHE_TRY(CheckDigest(database));     // reads all rows; Code::kOutside if one has changed
+//   KeepDigest(database);    once the tables are there, before the first row of another than meta
+//   CheckDigest(database);   reads all rows; Code::kOutside if one has changed
 #pragma once
 
 #include "tranche/base/sqlite.h"

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <set>
 
@@ -314,10 +313,7 @@ Result<std::vector<FilePart>> FileSink::CollectPartitions(const std::string& scr
     std::string suffix = in_folder == 0 ? "" : fmt::format("-{:03}", in_folder);
     std::string part = (folder / (base + suffix + format_->ending())).string();
     TRANCHE_TRY(MakeFolders((aside / folder).string()));
-    const std::string from = scratch + "/" + name, to = aside + "/" + part;
-    if (rename(from.c_str(), to.c_str()) != 0) {
-      return FailErrno("rename", fmt::format("{} to {}", from, to), errno);
-    }
+    TRANCHE_TRY(RenameUnsynced(scratch + "/" + name, aside + "/" + part));
     parts.push_back({part, 0, "", -1, ""});
   }
   TRANCHE_TRY(RemoveFolder(scratch));

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <filesystem>
 #include <set>
 
@@ -290,9 +289,7 @@ Status Publisher::AppendOne(const FilePart& part) {
   if (InodeOf(to) != 0)
     return Fail(Code::kOutside, "{} is in the way", to).Hint("move it away, and run it again");
   TRANCHE_TRY(MakeFoldersWithin(target_.path, part.name));
-  if (rename(from.c_str(), to.c_str()) != 0) {
-    return FailErrno("rename", fmt::format("{} to {}", from, to), errno);
-  }
+  TRANCHE_TRY(RenameUnsynced(from, to));
   return Failpoint("publish.renamed");
 }
 

@@ -1,7 +1,6 @@
 // How a CSV file ends, where the engine's reader says nothing (DuckDB 1.5.6):
 //   - a last line that is larger than its buffer is left out;
-//   - of more than two files a thread, those that end within quotes lose everything from the opening quote
-//   on.
+//   - of more than two files a thread, those that end within quotes lose all from the opening quote on.
 // A file that may end in such a way is read by our own reader instead.
 //
 //   CsvEndings endings(dialect);

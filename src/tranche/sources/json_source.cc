@@ -83,10 +83,6 @@ std::string PointerTo(std::string_view key) {
   return pointer;
 }
 
-bool IsNested(const std::string& type) {
-  return type.ends_with(']') || type.starts_with("STRUCT(") || type.starts_with("MAP(");
-}
-
 class Json : public CarefulSource {
  public:
   explicit Json(const Options& options) : options_(options), rows_pointer_(options.Text("rows")) {}

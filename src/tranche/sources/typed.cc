@@ -17,10 +17,6 @@ constexpr std::string_view kExactlyWhole =
 
 bool IsHuge(const std::string& type) { return type == "HUGEINT" || type == "UHUGEINT"; }
 
-bool IsNested(const std::string& type) {
-  return type.ends_with(']') || type.starts_with("STRUCT(") || type.starts_with("MAP(");
-}
-
 bool IsDecimal(const std::string& type) { return type.starts_with("DECIMAL("); }
 
 bool IsFloat(const std::string& type) { return type == "DOUBLE" || type == "FLOAT"; }
@@ -87,6 +83,10 @@ Columns ToColumns(const std::vector<TypedColumn>& columns) {
   Columns plain;
   for (const TypedColumn& column : columns) plain.push_back({column.name, column.type});
   return plain;
+}
+
+bool IsNested(const std::string& type) {
+  return type.ends_with(']') || type.starts_with("STRUCT(") || type.starts_with("MAP(");
 }
 
 std::string ReadAs(const TypedColumn& column) {

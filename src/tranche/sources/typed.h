@@ -28,6 +28,9 @@ struct TypedColumn {
 
 Columns ToColumns(const std::vector<TypedColumn>& columns);
 
+// A list, a struct or a map.
+bool IsNested(const std::string& type);
+
 // The type under which the engine's reader is told to read the column.
 std::string ReadAs(const TypedColumn& column);
 // The column's value from what was read under ReadAs; `source` is SQL.

@@ -138,6 +138,7 @@ class SqliteState : public State {
   }
 
   Status AddStageRejects(const std::string& stage_id, const std::vector<Reject>& rejects) override {
+    if (rejects.empty()) return {};
     return Write([&]() -> Status {
       TRANCHE_ASSIGN(std::string run, RunOfUnsealed(stage_id));
       return InsertRejects(run, "stage", stage_id, rejects);
