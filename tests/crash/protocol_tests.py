@@ -509,6 +509,52 @@ def again_gives_up_and_leaves_nothing(place):
 
 
 @test
+def parts_of_an_unsealed_stage_are_forgotten(place):
+    """A folder takes rows while they are still read. What was written of a stage that did not get to its end counts for
+    nothing: the next start may see other rows, or another job."""
+    chance = random.Random(place.options.seed)
+    template = place.again("template")
+    job = """\
+job: test
+collect: {rows: {csv: {path: rows.csv}}}
+store: {out: {parquet: {path: out/}, batch: {rows: 10}}}
+"""
+    template.write("job.yaml", job)
+    values = {i: chance.randbytes(70_000).hex() for i in range(1200)}
+
+    def write(case, ids):
+        (case.folder / "rows.csv").unlink(missing_ok=True)
+        case.write("rows.csv", "id,v\n" + "".join(f"{i},{values[i]}\n" for i in ids))
+
+    def stored(case):
+        return collections.Counter(duckdb.sql(f"select id, md5(v) from '{case.folder}/out/*.parquet'").fetchall())
+
+    def expected(ids):
+        return collections.Counter((i, hashlib.md5(values[i].encode()).hexdigest()) for i in ids)
+
+    write(template, values)
+    for change in ("nothing", "input", "job"):
+        case = place.again(change)
+        os.link(template.folder / "rows.csv", case.folder / "rows.csv")
+        shutil.copy(template.folder / "job.yaml", case.folder)
+        case.kill("part.journalled@3")
+        ((sealed, journalled),) = case.sqlite("select (select count(*) from stage where sealed), (select count(*) from journal)",
+                                              name=".tranche/test/state.db")
+        require(sealed == 0 and journalled >= 3, f"{change}: {sealed} stages were sealed, {journalled} parts written")
+        ids = range(1200)
+        if change == "input":
+            ids = range(5, 900)
+            write(case, ids)
+        elif change == "job":
+            case.write("job.yaml", job.replace("store:", "prepare: [{filter: id < 700}]\nstore:"))
+            ids = range(700)
+        case.run()
+        same(expected(ids), stored(case), change)
+        require(not leftovers(case.folder, "test"), f"{change} left behind: {leftovers(case.folder, 'test')}")
+        shutil.rmtree(case.folder)
+
+
+@test
 def killed_between_segments(place):
     """A spool of several segments: none is lost, none is read twice."""
     chance = random.Random(place.options.seed)

@@ -18,6 +18,8 @@ less than ext4 with data=ordered, which keeps all changes of names in one order)
   folders above it durable too; and a file grows in order, so that it ends earlier, but has no holes. In the other half
   neither holds, but for one exception: the logs of DuckDB grow in order. One with a hole is no log for DuckDB, which
   says so and does not open the database: nothing is lost then, but someone must look after it.
+- A block that DuckDB writes over one that is there (262144 bytes of its own metadata, in a checkpoint) is there as a whole
+  or not at all. DuckDB 1.5 writes it in place: torn, it is found by its checksum, and the file is not opened any more.
 - A sync that returned has happened. Sectors of 512 bytes are whole; a write changes nothing beside it. Disks that lie
   about syncs are not modelled, nor sectors that rot (tests/faults/torn_files.py has those).
 - SQLite's -shm file is left out: whoever opens the database first makes it anew.
@@ -156,6 +158,8 @@ class Record:
         self.operations = list(operations(calls, folder, disk))
         named = [name for operation in self.operations for name in operation.names.items()]
         self.duckdb_logs = {node for (_, name), node in named if name.endswith(".wal")}
+        there = [name for folder in Disk(template).nodes if isinstance(folder, dict) for name in folder.items()]
+        self.duckdb_files = {node for name, node in there if name.endswith(".duckdb")}
 
     def durable(self, end, posix):
         """The numbers of the operations before `end` that a sync has made durable."""
@@ -214,7 +218,8 @@ class Record:
                     cut.add(operation.node)
                 if dice >= whole + part or size and dice >= whole:
                     continue
-                if dice >= whole:
+                over = operation.node in self.duckdb_files and operation.data[0] < len(disk.nodes[operation.node])
+                if dice >= whole and not over:
                     pieces = some_pieces(chance, *operation.data, grows)
             operation.apply(disk, pieces)
         return disk

@@ -23,7 +23,7 @@ struct BatchPolicy {
   int64_t rows = 10'000;
   int64_t bytes = 8 << 20;
   Duration linger = std::chrono::seconds(1);
-  int parallel = 1;
+  int parallel = 1;  // batches at a time; 0: as many as the engine has threads
 };
 
 // A row that was refused, with its reason and its place.

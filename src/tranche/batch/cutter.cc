@@ -116,6 +116,7 @@ struct Cutter::State {
     return true;
   }
 
+  // No rows: a spool whose end was not known has ended.
   Result<Batch> Cut() {
     Batch batch{.span = {at, at}, .rows = nullptr, .bytes = 0};
     arrow::RecordBatchVector taken;
@@ -136,6 +137,7 @@ struct Cutter::State {
       used += count;
       if (used < piece->num_rows()) break;  // a limit or a border stopped it
     }
+    if (taken.empty() && gaps[gap].to == Spool::kEnd) return batch;
     if (taken.empty()) {
       return Fail(Code::kInternal, "the spool {} ends at row {}, before row {}", spool.folder(), at,
                   gaps[gap].to);
@@ -161,6 +163,7 @@ Result<std::optional<Batch>> Cutter::Next() {
     if (!more) return std::nullopt;
   }
   TRANCHE_ASSIGN(Batch batch, state_->Cut());
+  if (batch.span.rows() == 0) return std::nullopt;
   if (batch.span.to == state_->gaps[state_->gap].to) {
     state_->reader.reset();
     ++state_->gap;

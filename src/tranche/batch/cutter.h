@@ -7,7 +7,8 @@
 //     ...
 //   }
 //
-// One thread at a time. At most one batch and one piece of a segment are in memory.
+// A gap may end at Spool::kEnd, while the spool still grows: then Next waits for rows. One thread at a time.
+// At most one batch and one piece of a segment are in memory.
 #pragma once
 
 #include <deque>

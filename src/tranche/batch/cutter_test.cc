@@ -39,6 +39,15 @@ TEST_F(CutterTest, CutsByRows) {
   EXPECT_THAT(Spans(CutAll(spool, {{0, 16}}, {.rows = 100})), ElementsAre(Span{0, 16}));
 }
 
+TEST_F(CutterTest, CutsWhatStillGrowsToItsEnd) {
+  const Spool made = MakeSpool({{7}, {3}});
+  Spool spool(folder_, TestSchema());
+  for (const SegmentInfo& segment : made.segments()) spool.Append(segment);
+  spool.Seal();
+  EXPECT_THAT(Spans(CutAll(spool, {{0, Spool::kEnd}}, {.rows = 5})), ElementsAre(Span{0, 5}, Span{5, 10}));
+  EXPECT_THAT(CutAll(Spool(folder_, TestSchema(), {}), {{0, Spool::kEnd}}, {}), testing::IsEmpty());
+}
+
 TEST_F(CutterTest, NeverCrossesAGap) {
   Spool spool = MakeSpool({{10}, {10}});
   EXPECT_THAT(Spans(CutAll(spool, {{1, 3}, {5, 5}, {8, 12}, {12, 14}}, {.rows = 3})),

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,11 +44,18 @@ class SegmentWriter {
 // The schema in which segments of `schema` are written and read: without dictionaries, at any depth.
 std::shared_ptr<arrow::Schema> PlainSchema(const arrow::Schema& schema);
 
-// A sealed stage: its segments in order, read by row number. Thread-safe (readers are independent).
+// A stage's segments in order, read by row number. It grows until it is sealed or given up: whoever reads
+// beyond what is there waits for more. A copy is the same spool. Thread-safe (readers are independent).
 class Spool {
  public:
-  // `schema` may be the one that the segments were made with, or its PlainSchema.
+  // One that grows.
+  Spool(std::string folder, const std::shared_ptr<arrow::Schema>& schema);
+  // A sealed one. `schema` may be the one that the segments were made with, or its PlainSchema.
   Spool(std::string folder, const std::shared_ptr<arrow::Schema>& schema, std::vector<SegmentInfo> segments);
+
+  void Append(SegmentInfo segment);  // its rows follow those that are there
+  void Seal();                       // no more will come
+  void GiveUp();                     // the same, and those that read it get an error
 
   // Checks that the segments tile the rows, and that each is there with its size and checksum; damage is an
   // error that names the file.
@@ -59,17 +68,23 @@ class Spool {
     // null at the end
     virtual Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
   };
+  static constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();  // as `to`: to where it is sealed
   Result<std::unique_ptr<Reader>> Read(Span span) const;
 
-  int64_t rows() const { return segments_.empty() ? 0 : segments_.back().span.to; }
+  // The segment that holds `row`, once it is there; nothing if the spool is sealed and ends before.
+  Result<std::optional<SegmentInfo>> Await(int64_t row) const;
+
+  int64_t rows() const;  // so far
+  int64_t end() const;   // rows() once it is sealed, kEnd before
+  std::vector<SegmentInfo> segments() const;
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }  // plain
-  const std::vector<SegmentInfo>& segments() const { return segments_; }
   const std::string& folder() const { return folder_; }
 
  private:
+  struct Growth;
   std::string folder_;
   std::shared_ptr<arrow::Schema> schema_;
-  std::vector<SegmentInfo> segments_;
+  std::shared_ptr<Growth> growth_;
 };
 
 // Schema to and from bytes, for state.db: an Arrow IPC schema message.

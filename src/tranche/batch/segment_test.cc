@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <arrow/array.h>
 #include <arrow/builder.h>
@@ -63,9 +64,42 @@ TEST_F(SegmentTest, EmptyStageHasNoRows) {
   EXPECT_EQ(empty.rows(), 0);
 }
 
+TEST_F(SegmentTest, WhoReadsAGrowingSpoolWaitsForItsRows) {
+  const Spool made = MakeSpool({{3, 4}, {5}});
+  Spool spool(folder_, TestSchema());
+  auto reader = spool.Read({2, Spool::kEnd}).value();
+  spool.Append(made.segments()[0]);
+  EXPECT_EQ(spool.end(), Spool::kEnd);
+  EXPECT_EQ((*reader->Next())->num_rows(), 1);
+  EXPECT_EQ((*reader->Next())->num_rows(), 4);
+  std::thread later([&spool, &made] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    spool.Append(made.segments()[1]);
+    spool.Seal();
+  });
+  EXPECT_EQ((*reader->Next())->num_rows(), 5);
+  EXPECT_EQ(*reader->Next(), nullptr);
+  later.join();
+  EXPECT_EQ(spool.end(), 12);
+}
+
+TEST_F(SegmentTest, WhoReadsASpoolThatIsGivenUpIsTold) {
+  const Spool made = MakeSpool({{3}, {4}});
+  Spool spool(folder_, TestSchema());
+  spool.Append(made.segments()[0]);
+  auto reader = spool.Read({0, Spool::kEnd}).value();
+  EXPECT_TRUE(reader->Next());
+  std::thread later([&spool] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    spool.GiveUp();
+  });
+  EXPECT_FALSE(reader->Next());
+  later.join();
+}
+
 TEST_F(SegmentTest, InfoDescribesTheFile) {
   Spool spool = MakeSpool({{100}, {50}});
-  const SegmentInfo& second = spool.segments()[1];
+  const SegmentInfo second = spool.segments()[1];
   std::string path = SegmentPath(folder_, 1);
   EXPECT_EQ(path, folder_ + "/000001.arrow");
   EXPECT_EQ(second.span, (Span{100, 150}));

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 
 #include <arrow/io/file.h>
 #include <arrow/ipc/reader.h>
@@ -87,23 +89,19 @@ class SpoolReader : public Spool::Reader {
 
   Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     if (at_ >= to_) return nullptr;
-    if (!open_ || at_ >= segment_end_) TRANCHE_TRY(OpenAt(at_));
+    if (!open_ || at_ >= segment_end_) {
+      TRANCHE_ASSIGN(auto segment, spool_.Await(at_));
+      if (!segment) return nullptr;
+      std::string path = SegmentPath(spool_.folder(), segment->number);
+      TRANCHE_ASSIGN(open_, OpenSegment::Open(std::move(path), *segment, *spool_.schema()));
+      segment_end_ = segment->span.to;
+    }
     TRANCHE_ASSIGN(auto rows, open_->Read(at_, to_));
     at_ += rows->num_rows();
     return rows;
   }
 
  private:
-  Status OpenAt(int64_t row) {
-    auto segment = std::ranges::upper_bound(spool_.segments(), row, {},
-                                            [](const SegmentInfo& info) { return info.span.to; });
-    TRANCHE_ASSIGN(
-        open_, OpenSegment::Open(SegmentPath(spool_.folder(), segment->number), *segment, *spool_.schema()));
-    segment_end_ = segment->span.to;
-    return {};
-  }
-
-  // A copy, so that a reader outlives the spool that made it.
   Spool spool_;
   int64_t at_, to_;
   std::optional<OpenSegment> open_;
@@ -112,14 +110,70 @@ class SpoolReader : public Spool::Reader {
 
 }  // namespace
 
+struct Spool::Growth {
+  enum class State { kGrows, kSealed, kGivenUp };
+  std::mutex mutex;
+  std::condition_variable changed;
+  State state = State::kGrows;
+  std::vector<SegmentInfo> segments = {};
+
+  int64_t rows() const { return segments.empty() ? 0 : segments.back().span.to; }
+  void Set(State to) {
+    const std::scoped_lock lock(mutex);
+    state = to;
+    changed.notify_all();
+  }
+};
+
+Spool::Spool(std::string folder, const std::shared_ptr<arrow::Schema>& schema)
+    : folder_(std::move(folder)), schema_(PlainSchema(*schema)), growth_(std::make_shared<Growth>()) {}
+
 Spool::Spool(std::string folder, const std::shared_ptr<arrow::Schema>& schema,
              std::vector<SegmentInfo> segments)
-    : folder_(std::move(folder)), schema_(PlainSchema(*schema)), segments_(std::move(segments)) {}
+    : Spool(std::move(folder), schema) {
+  growth_->segments = std::move(segments);
+  growth_->state = Growth::State::kSealed;
+}
+
+void Spool::Append(SegmentInfo segment) {
+  const std::scoped_lock lock(growth_->mutex);
+  growth_->segments.push_back(std::move(segment));
+  growth_->changed.notify_all();
+}
+
+void Spool::Seal() { growth_->Set(Growth::State::kSealed); }
+void Spool::GiveUp() { growth_->Set(Growth::State::kGivenUp); }
+
+int64_t Spool::rows() const {
+  const std::scoped_lock lock(growth_->mutex);
+  return growth_->rows();
+}
+
+int64_t Spool::end() const {
+  const std::scoped_lock lock(growth_->mutex);
+  return growth_->state == Growth::State::kSealed ? growth_->rows() : kEnd;
+}
+
+std::vector<SegmentInfo> Spool::segments() const {
+  const std::scoped_lock lock(growth_->mutex);
+  return growth_->segments;
+}
+
+Result<std::optional<SegmentInfo>> Spool::Await(int64_t row) const {
+  std::unique_lock lock(growth_->mutex);
+  growth_->changed.wait(lock,
+                        [&] { return growth_->state != Growth::State::kGrows || growth_->rows() > row; });
+  if (growth_->state == Growth::State::kGivenUp)
+    return Fail(Code::kInternal, "the spool {} was given up", folder_);
+  auto segment = std::ranges::upper_bound(growth_->segments, row, {},
+                                          [](const SegmentInfo& info) { return info.span.to; });
+  return segment == growth_->segments.end() ? std::nullopt : std::optional(*segment);
+}
 
 Status Spool::Verify() const {
   int number = 0;
   int64_t row = 0;
-  for (const SegmentInfo& segment : segments_) {
+  for (const SegmentInfo& segment : segments()) {
     std::string path = SegmentPath(folder_, segment.number);
     if (segment.number != number++ || segment.span.from != row || segment.span.to < row) {
       return Damaged(path, "it does not follow the segment before it");
@@ -131,7 +185,7 @@ Status Spool::Verify() const {
 }
 
 Result<std::unique_ptr<Spool::Reader>> Spool::Read(Span span) const {
-  if (span.from < 0 || span.to < span.from || span.to > rows()) {
+  if (span.from < 0 || span.to < span.from || (span.to > rows() && span.to != kEnd)) {
     return Fail(Code::kInternal, "rows {} to {} of {}, which has {}", span.from, span.to, folder_, rows());
   }
   return std::make_unique<SpoolReader>(*this, span);

@@ -3,7 +3,7 @@
 // Life: Make (by its spec) → Check, before a run is recorded → Open, at each start of the run; it says which
 // spans are stored already → Write, for each batch of the gaps (the same span twice ends as once, with the
 // same report) → Totals → Finish, which publishes and may be called again. A sink is used by one thread at a
-// time unless its spec says parallel.
+// time; if its spec says parallel, several may call Write, each with other batches and a context of its own.
 #pragma once
 
 #include <cstdint>
@@ -72,7 +72,8 @@ struct SinkContext {
   std::string ledger_id;   // of this job's local state; a target that knows another one refuses
   std::string host;
   bool trust_target = false;  // --trust-target: a ledger that differs is taken as it is
-  bool again = false;  // earlier unfinished runs of this job and store were given up on purpose (--again)
+  bool again =
+      false;  // earlier unfinished runs of this job and store were given up (--again; the job was changed)
   bool keep_batches = false;  // --keep-batches: a finished run's batch rows stay in the ledger
   int64_t rows = 0;           // of the stage
   Engine* engine = nullptr;   // a session for this sink alone
@@ -125,6 +126,11 @@ class Sink {
 
   // Rejects that this store's own ledger keeps (databases), handed on one by one.
   virtual Status ListRejects(SinkContext&, const std::function<Status(Reject)>&) { return {}; }
+
+  // true: what Write has stored is seen by nobody before Finish, and is forgotten when Open is told of
+  // another stage. Such a store may have rows of a stage that is not sealed yet; context.rows is 0 until it
+  // is.
+  virtual bool aside() const { return false; }
 
   // What it alone may write: the path of its file or folder, and the table within; "" where others may write
   // as well.

@@ -44,7 +44,10 @@ Code CodeOf(std::string_view kind) {
   return Code::kInternal;
 }
 
-std::string HintOf(std::string_view kind) {
+std::string HintOf(std::string_view kind, std::string_view message) {
+  if (message.find("Corrupt database file") != message.npos || message.find("replaying WAL") != message.npos) {
+    return "the file or its .wal is damaged, by a disk or a power cut: keep both, and put a copy in their place";
+  }
   if (kind == "Conversion") return "use `cast:` to reject the rows whose values do not fit";
   if (kind == "Out of Range") return "cast to a wider type, or reject such rows by a `check:` before";
   if (kind == "Out of Memory") return "raise `memory:` or lower `threads:` under `run:`";
@@ -177,7 +180,7 @@ Fault Fault::Parse(std::string_view json) {
 }
 
 Error Translate(const Fault& fault, const Command& command) {
-  Error error{CodeOf(fault.kind), Shorten(fault), {}, HintOf(fault.kind)};
+  Error error{CodeOf(fault.kind), Shorten(fault), {}, HintOf(fault.kind, fault.message)};
   if (error.code == Code::kInternal && fault.kind != "INTERNAL") {
     // Not DuckDB's own: what its readers of Parquet throw where sizes and types are nonsense.
     error.code = Code::kData;

@@ -88,7 +88,9 @@ std::string Describe(const SinkSpec& spec) {
   if (!spec.guarantee.empty()) extra += fmt::format("Guarantee: {}.\n\n", spec.guarantee);
   extra += fmt::format("Batches: {} rows or {} by default; {} at a time.\n\n", FormatCount(spec.policy.rows),
                        FormatBytes(spec.policy.bytes),
-                       spec.parallel == 1 ? "one" : fmt::format("up to {}", spec.parallel));
+                       spec.parallel == 1          ? "one"
+                       : spec.policy.parallel == 0 ? "as many as `threads`"
+                                                   : fmt::format("up to {}", spec.parallel));
   return Describe(spec, "store", extra);
 }
 

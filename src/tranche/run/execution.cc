@@ -27,6 +27,26 @@ auto* Named(Items& items, std::string_view name) {
 
 }  // namespace
 
+// A store that takes rows. If it goes early, so does its stage.
+struct Execution::Storing {
+  Spool spool;
+  Status outcome = {};
+  std::thread thread = {};
+
+  explicit Storing(Spool rows) : spool(std::move(rows)) {}
+  ~Storing() {
+    if (thread.joinable()) spool.GiveUp();
+    End();
+  }
+  void End() {
+    if (thread.joinable()) thread.join();
+  }
+};
+
+Execution::Execution(RunContext& context, Sources sources, bool resumed)
+    : context_(context), sources_(std::move(sources)), resumed_(resumed) {}
+Execution::~Execution() = default;
+
 Status Execution::Run() {
   StopSignal::Watch watch(context_.stop, context_.engine);
   TRANCHE_ASSIGN(auto noted, context_.state.Note(context_.run.id, "", kStoring));
@@ -88,6 +108,7 @@ Status Execution::DropStages(const std::vector<StageRecord>& stages) {
 Status Execution::MakeStages() {
   while (true) {
     Status made = TryStages();
+    if (!made) under_way_.clear();
     if (made || context_.stop.requested()) return made;
     bool again = false;
     for (auto& [name, source] : sources_) again = again || source->Recover(made.error());
@@ -111,6 +132,7 @@ Status Execution::TryStages() {
   for (const std::string& warning : plan_.warnings) context_.log.Warn(warning);
   Describe();
   TRANCHE_ASSIGN(auto records, context_.state.Stages(context_.run.id));
+  TRANCHE_TRY(MakeWorkers());
   if (IsDirect(plan_)) return StoreDirect(plan_.stages.front());
   Spooler spooler(context_, sources_);
   for (const PlannedStage& stage : plan_.stages) {
@@ -130,7 +152,12 @@ Status Execution::TryStages() {
       }
     }
     if (!sealed) {
-      TRANCHE_ASSIGN(sealed, spooler.Make(stage, sealed_));
+      TRANCHE_ASSIGN(sealed, spooler.Make(stage, sealed_, [&](const std::string& id, const Spool& spool) {
+        for (size_t i = 0; i < plan_.stores.size(); ++i) {
+          const PlannedStore& store = plan_.stores[i];
+          if (store.stage == stage.name && store.sink->aside()) Start(i, id, spool);
+        }
+      }));
     }
     DescribeStage(stage, sealed->tally, false);
     sealed_[stage.name] = *std::move(sealed);
@@ -177,27 +204,27 @@ Status Execution::NoteStoring() {
 Status Execution::StoreAll() {
   if (IsDirect(plan_)) return {};  // its stage and its store are one
   TRANCHE_TRY(NoteStoring());
-  TRANCHE_TRY(MakeWorkers());
-  for (const PlannedStore& store : plan_.stores) {
-    context_.progress.rows_to_store += sealed_.at(store.stage).spool->rows();
-  }
-  std::vector<Status> outcomes(workers_.size());
-  std::vector<std::thread> threads;
   for (size_t i = 0; i < workers_.size(); ++i) {
-    threads.emplace_back([this, i, &outcomes] {
-      const SealedStage& stage = sealed_.at(plan_.stores[i].stage);
-      StoreWorker& worker = *workers_[i];
-      outcomes[i] = worker.Open(VisibleSchema(*stage.spool->schema()), stage.id, stage.spool->rows());
-      if (outcomes[i]) outcomes[i] = worker.Store(stage);
-    });
+    const SealedStage& stage = sealed_.at(plan_.stores[i].stage);
+    context_.progress.rows_to_store += stage.spool->rows();
+    if (!under_way_.contains(i)) Start(i, stage.id, *stage.spool);
   }
-  for (std::thread& thread : threads) thread.join();
-  for (Status& outcome : outcomes) TRANCHE_TRY(std::move(outcome));
+  for (auto& [number, storing] : under_way_) storing->End();
+  for (auto& [number, storing] : under_way_) {
+    TRANCHE_TRY(std::move(storing->outcome));
+    workers_[number]->SetRows(storing->spool.rows());
+  }
   return {};
 }
 
+void Execution::Start(size_t store, const std::string& stage_id, const Spool& spool) {
+  Storing& storing = *(under_way_[store] = std::make_unique<Storing>(spool));
+  storing.thread = std::thread([&storing, &worker = *workers_[store], stage_id] {
+    storing.outcome = worker.Open(VisibleSchema(*storing.spool.schema()), stage_id, storing.spool.rows());
+    if (storing.outcome) storing.outcome = worker.Store(storing.spool);
+  });
+}
 Status Execution::StoreDirect(const PlannedStage& stage) {
-  TRANCHE_TRY(MakeWorkers());
   StoreWorker& worker = *workers_.front();
   Spooler spooler(context_, sources_);
   TRANCHE_ASSIGN(auto records, context_.state.Stages(context_.run.id));

@@ -15,8 +15,8 @@ namespace tranche {
 
 class Execution {
  public:
-  Execution(RunContext& context, Sources sources, bool resumed)
-      : context_(context), sources_(std::move(sources)), resumed_(resumed) {}
+  Execution(RunContext& context, Sources sources, bool resumed);
+  ~Execution();
 
   // Everything up to and with "finished". What it learns on the way stands in context.report, also after an
   // error.
@@ -30,6 +30,8 @@ class Execution {
   Status DropStages(const std::vector<StageRecord>& stages);
   Status NoteStoring();
   Status MakeWorkers();
+  // Lets the store take the stage's rows, in a thread of its own.
+  void Start(size_t store, const std::string& stage_id, const Spool& spool);
   Status StoreAll();
   Status StoreDirect(const PlannedStage& stage);
   Status Finish();
@@ -46,6 +48,9 @@ class Execution {
   Plan plan_;
   std::map<std::string, SealedStage> sealed_;
   std::vector<std::unique_ptr<StoreWorker>> workers_;
+  struct Storing;
+  std::map<size_t, std::unique_ptr<Storing>>
+      under_way_;  // by the number of the store; goes before its worker
 };
 
 }  // namespace tranche

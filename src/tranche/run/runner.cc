@@ -178,6 +178,7 @@ class Runner {
   }
 
   Status GiveUp(RunRecord run, std::string why) {
+    gave_up_ = true;
     run.state = RunState::kAbandoned;
     run.outcome = std::move(why);
     run.finished = env_.clock.NowMicros();
@@ -298,6 +299,7 @@ class Runner {
     ProgressCounters counters;
     RunContext context{.job = job,
                        .options = options_,
+                       .gave_up = gave_up_,
                        .folder = folder_,
                        .state = *state_,
                        .run = run,
@@ -378,6 +380,7 @@ class Runner {
   RunEnvironment& env_;
   std::string folder_;
   std::unique_ptr<State> state_;
+  bool gave_up_ = false;
 };
 
 }  // namespace

@@ -97,7 +97,7 @@ class Sealer {
         kept.push_back(incoming.field(i));
       }
     }
-    schema_ = arrow::schema(std::move(kept));
+    spool_.emplace(folder_, arrow::schema(std::move(kept)));
     return MakeFolders(folder_);
   }
 
@@ -109,7 +109,7 @@ class Sealer {
     if (rows_column_ >= 0) Fold(*rows);
     TRANCHE_ARROW_ASSIGN(auto selected, "take columns of", "a stage", rows->SelectColumns(kept_));
     if (writer_ == nullptr) {
-      TRANCHE_ASSIGN(writer_, SegmentWriter::Make(folder_, number_, tally_.rows, schema_));
+      TRANCHE_ASSIGN(writer_, SegmentWriter::Make(folder_, number_, tally_.rows, spool_->schema()));
     }
     TRANCHE_TRY(writer_->Write(*selected));
     tally_.rows += rows->num_rows();
@@ -120,11 +120,12 @@ class Sealer {
 
   Status Close() {
     if (writer_ != nullptr) TRANCHE_TRY(SealSegment());
-    return FlushRejects();
+    TRANCHE_TRY(FlushRejects());
+    spool_->Seal();
+    return {};
   }
 
-  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
-  std::vector<SegmentInfo> TakeSegments() { return std::move(segments_); }
+  const Spool& spool() const { return *spool_; }
 
  private:
   Status TakeMarked(std::shared_ptr<arrow::RecordBatch>& rows) {
@@ -166,7 +167,7 @@ class Sealer {
     ++number_;
     tally_.bytes += segment.bytes;
     TRANCHE_TRY(context_.state.AddSegment(stage_id_, segment, pending_.Take()));
-    segments_.push_back(std::move(segment));
+    spool_->Append(std::move(segment));
     return Failpoint("segment.recorded");
   }
 
@@ -176,14 +177,13 @@ class Sealer {
   std::string stage_id_;
   std::string folder_;
   StageTally& tally_;
-  std::shared_ptr<arrow::Schema> schema_;
+  std::optional<Spool> spool_;
   std::vector<int> kept_;
   int reject_column_ = -1;
   int rows_column_ = -1;
   int64_t arrived_ = 0;
   int number_ = 0;
   std::unique_ptr<SegmentWriter> writer_;
-  std::vector<SegmentInfo> segments_;
   PendingRejects pending_;
 };
 
@@ -261,8 +261,7 @@ Result<SealedStage> Spooler::Resume(const PlannedStage& stage, const StageRecord
   SealedStage sealed{.id = record.id};
   TRANCHE_ASSIGN(auto schema, ParseSchema(record.schema));
   TRANCHE_ASSIGN(auto segments, context_.state.Segments(record.id));
-  sealed.spool =
-      std::make_unique<Spool>(context_.SpoolFolder(record.id), std::move(schema), std::move(segments));
+  sealed.spool.emplace(context_.SpoolFolder(record.id), std::move(schema), std::move(segments));
   TRANCHE_TRY(sealed.spool->Verify());
   TRANCHE_ASSIGN(sealed.tally, StageTally::Parse(record.tallies));
   TRANCHE_TRY(Charge(sealed.tally));
@@ -377,12 +376,14 @@ Status Spooler::Tally(const PlannedStage& stage, const std::string& stage_id, En
 }
 
 Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::string& id,
-                                      const std::map<std::string, SealedStage>& sealed, StageTally& tally) {
+                                      const std::map<std::string, SealedStage>& sealed, const Begun& begun,
+                                      StageTally& tally) {
   TRANCHE_ASSIGN(Composed composed, Compose(stage, stage.query, sealed));
   Sealer sealer(context_, id, tally);
   auto spool = [&]() -> Status {
     TRANCHE_ASSIGN(auto reader, context_.engine.Run({composed.sql, &context_.job.values}));
     TRANCHE_TRY(sealer.Open(*reader->schema()));
+    begun(id, sealer.spool());
     while (true) {
       TRANCHE_TRY(context_.stop.Check());
       TRANCHE_ASSIGN(auto rows, reader->Next());
@@ -396,26 +397,25 @@ Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::stri
   Free(composed);
   TRANCHE_TRY(context_.stop.Check());  // an interrupted query says only that it was interrupted
   TRANCHE_TRY(std::move(spooled));
-  SealedStage made{.id = id};
-  made.spool = std::make_unique<Spool>(context_.SpoolFolder(id), sealer.schema(), sealer.TakeSegments());
+  SealedStage made{.id = id, .spool = sealer.spool()};
   TRANCHE_TRY(CheckAfter(stage, *made.spool));
   return made;
 }
 
-Result<SealedStage> Spooler::Make(const PlannedStage& stage,
-                                  const std::map<std::string, SealedStage>& sealed) {
+Result<SealedStage> Spooler::Make(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed,
+                                  const Begun& begun) {
   TRANCHE_TRY(CheckBefore(stage, sealed));
-  const int64_t begun = context_.clock.SteadyNanos();
+  const int64_t started = context_.clock.SteadyNanos();
   StageRecord record{.name = stage.name, .id = NewId()};
   TRANCHE_TRY(context_.state.AddStage(context_.run.id, record));
   TRANCHE_TRY(Failpoint("spool.begun"));
   StageTally tally{.query = HashHex(stage.query.text())};
-  auto made = MakeOnce(stage, record.id, sealed, tally);
+  auto made = MakeOnce(stage, record.id, sealed, begun, tally);
   if (!made) {
     for (const auto& [origin, count] : tally.rejected) context_.budget.TakeBack(origin, count);
     return std::move(made).error();
   }
-  tally.seconds = (context_.clock.SteadyNanos() - begun) / 1e9;
+  tally.seconds = (context_.clock.SteadyNanos() - started) / 1e9;
   record.sealed = true;
   record.rows = tally.rows;
   record.tallies = tally.ToJson();

@@ -2,6 +2,7 @@
 // rejects.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,7 +37,7 @@ struct StageTally {
 // A stage whose rows can be read again and again.
 struct SealedStage {
   std::string id;
-  std::unique_ptr<Spool> spool;
+  std::optional<Spool> spool;  // always there
   StageTally tally;
 };
 
@@ -46,9 +47,12 @@ class Spooler {
 
   // Takes over a stage that an earlier start of the run has sealed; its checksums are verified.
   Result<SealedStage> Resume(const PlannedStage& stage, const StageRecord& record);
+  // Told of a stage when its columns are known: the spool grows from now on.
+  using Begun = std::function<void(const std::string& id, const Spool& spool)>;
   // Runs its query and seals it. `sealed`: the stages before it. After an error a part of it may lie in the
   // state (its rejects, for people to see); the next start drops that.
-  Result<SealedStage> Make(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed);
+  Result<SealedStage> Make(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed,
+                           const Begun& begun);
 
   // Counts the rejects of a stage that an earlier start has made.
   Status Charge(const StageTally& tally);
@@ -70,7 +74,8 @@ class Spooler {
 
  private:
   Result<SealedStage> MakeOnce(const PlannedStage& stage, const std::string& id,
-                               const std::map<std::string, SealedStage>& sealed, StageTally& tally);
+                               const std::map<std::string, SealedStage>& sealed, const Begun& begun,
+                               StageTally& tally);
   Status CheckAfter(const PlannedStage& stage, const Spool& spool);
   Status RunGuard(const Guard& guard, const SqlText& sql);
   SourceContext ContextOf(const std::string& input);

@@ -4,9 +4,9 @@
 
 #include <cmath>
 #include <random>
+#include <thread>
 
 #include "tranche/base/failpoint.h"
-#include "tranche/batch/cutter.h"
 
 namespace tranche {
 
@@ -57,6 +57,13 @@ class StoreWorker::StateJournal : public Journal {
 
 StoreWorker::StoreWorker(RunContext& context, PlannedStore& planned, ReportData::Store& report)
     : context_(context), planned_(planned), report_(report) {}
+// The first lane works on the worker's session, each other one has its own.
+struct StoreWorker::Lane {
+  std::unique_ptr<Engine> engine;
+  SinkContext context;
+  int64_t allowed = 0;  // rejects that the budget has counted for the batch in hand
+};
+
 // The sink works on this worker's session: it must go first.
 StoreWorker::~StoreWorker() { planned_.sink.reset(); }
 
@@ -80,17 +87,12 @@ Status StoreWorker::Open(std::shared_ptr<arrow::Schema> schema, std::string stag
                    .ledger_id = context_.state.ledger_id(),
                    .host = host,
                    .trust_target = context_.options.trust_target,
-                   .again = context_.options.again,
+                   .again = context_.options.again || context_.gave_up,
                    .keep_batches = context_.options.keep_batches,
                    .rows = rows,
                    .engine = engine_.get(),
                    .journal = journal_.get(),
-                   .clock = &context_.clock,
-                   .allow_rejects = [this, origin](int64_t more) -> Status {
-                     TRANCHE_TRY(context_.budget.Add(origin, more));
-                     allowed_ += more;
-                     return {};
-                   }};
+                   .clock = &context_.clock};
   TRANCHE_ASSIGN(opened_, planned_.sink->Open(std::move(schema), sink_context_));
   TRANCHE_TRY(context_.budget.Add(origin, opened_.counts.rejected));
   context_.progress.rows_stored += opened_.counts.stored;
@@ -101,32 +103,50 @@ Status StoreWorker::Open(std::shared_ptr<arrow::Schema> schema, std::string stag
   return Failpoint("resume.gaps");
 }
 
+Status StoreWorker::MakeLanes() {
+  const int asked = planned_.store->batch.parallel;
+  const int count = std::min(asked > 0 ? asked : context_.options.threads, planned_.store->spec->parallel);
+  for (int i = 0; i < std::max(count, 1); ++i) {
+    Lane& lane = *lanes_.emplace_back(std::make_unique<Lane>());
+    lane.context = sink_context_;
+    if (i > 0) {
+      TRANCHE_ASSIGN(lane.engine, context_.engine.Fork());
+      lane.context.engine = lane.engine.get();
+    }
+    lane.context.allow_rejects = [this, &lane](int64_t more) -> Status {
+      TRANCHE_TRY(context_.budget.Add("store " + name(), more));
+      lane.allowed += more;
+      return {};
+    };
+  }
+  return {};
+}
+
 bool StoreWorker::complete() const {
   return opened_.published || opened_.committed.Tiles(sink_context_.rows);
 }
 
-Result<WriteReport> StoreWorker::TryWrite(const Batch& batch) {
-  allowed_ = 0;
-  auto report = planned_.sink->Write(batch, sink_context_);
+Result<WriteReport> StoreWorker::TryWrite(Lane& lane, const Batch& batch) {
+  lane.allowed = 0;
+  auto report = planned_.sink->Write(batch, lane.context);
   using Outcome = WriteReport::Outcome;
   if (!report || report->outcome == Outcome::kRolledBack || report->outcome == Outcome::kUnknown) {
-    context_.budget.TakeBack("store " + name(), allowed_);
+    context_.budget.TakeBack("store " + name(), lane.allowed);
   }
   return report;
 }
 
 // The same span again and again until its outcome is known: exponential backoff with full jitter.
-Status StoreWorker::WriteBatch(const Batch& batch) {
+Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
   const RetryPolicy& policy = planned_.store->retry;
   const int64_t begun = context_.clock.SteadyNanos();
   std::minstd_rand random(static_cast<uint32_t>(context_.run.seed + batch.span.from));
   for (int attempt = 1;; ++attempt) {
-    TRANCHE_ASSIGN(WriteReport report, TryWrite(batch));
+    TRANCHE_ASSIGN(WriteReport report, TryWrite(lane, batch));
     switch (report.outcome) {
       case WriteReport::Outcome::kCommitted:
       case WriteReport::Outcome::kAlreadyCommitted:
-        report_.retries += attempt - 1;
-        Note(report, batch.span.rows(), (context_.clock.SteadyNanos() - begun) / 1e9);
+        Note(report, batch.span, (context_.clock.SteadyNanos() - begun) / 1e9, attempt - 1);
         return {};
       case WriteReport::Outcome::kFenced:
         return Fail(Code::kBusy, "store '{}': another run has taken over", name())
@@ -147,10 +167,13 @@ Status StoreWorker::WriteBatch(const Batch& batch) {
   }
 }
 
-void StoreWorker::Note(const WriteReport& report, int64_t rows, double seconds) {
+void StoreWorker::Note(const WriteReport& report, Span span, double seconds, int retries) {
+  const std::scoped_lock lock(mutex_);
+  opened_.committed.Add(span);
   opened_.counts += report.counts;
+  report_.retries += retries;
   report_.bytes += report.bytes;
-  report_.batches.Add({.rows = rows, .bytes = report.bytes, .seconds = seconds});
+  report_.batches.Add({.rows = span.rows(), .bytes = report.bytes, .seconds = seconds});
   report_.progress.Add({.seconds = (context_.clock.NowMicros() - context_.run.started) / 1e6,
                         .rows = opened_.counts.stored,
                         .bytes = report_.bytes});
@@ -160,29 +183,51 @@ void StoreWorker::Note(const WriteReport& report, int64_t rows, double seconds) 
   ++context_.progress.batches;
 }
 
-Status StoreWorker::Store(const SealedStage& stage) {
-  Sample(stage);
+Status StoreWorker::Store(const Spool& spool) {
   if (planned_.sink->whole()) {
+    Sample(spool);
     if (complete()) return {};
-    TRANCHE_ASSIGN(std::string reader, RegisterSpool(*engine_, *stage.spool));
+    TRANCHE_ASSIGN(std::string reader, RegisterSpool(*engine_, spool));
     SqlText sql("SELECT * FROM ");
-    sql << SpoolRelation(*stage.spool, reader, /*hidden=*/false);
+    sql << SpoolRelation(spool, reader, /*hidden=*/false);
     auto counts = StoreDirect(sql);
     engine_->Unregister(reader);
     if (!counts) return std::move(counts).error();
     return {};
   }
+  TRANCHE_TRY(MakeLanes());
   BatchPolicy policy = planned_.store->batch;
-  policy.bytes = std::min(policy.bytes, context_.BatchMemory());
-  Cutter cutter(*stage.spool, opened_.committed.Gaps(sink_context_.rows), policy);
-  while (true) {
-    TRANCHE_TRY(context_.stop.Check());
-    TRANCHE_ASSIGN(std::optional<Batch> batch, cutter.Next());
-    if (!batch) break;
-    TRANCHE_TRY(WriteBatch(*batch));
-    opened_.committed.Add(batch->span);
+  policy.bytes = std::min<int64_t>(policy.bytes, context_.BatchMemory() / std::ssize(lanes_));
+  Cutter cutter(spool, opened_.committed.Gaps(spool.end()), policy);
+  std::vector<Status> outcomes(lanes_.size());
+  std::vector<std::jthread> threads;
+  for (size_t i = 1; i < lanes_.size(); ++i) {
+    threads.emplace_back([&, i] { outcomes[i] = Write(*lanes_[i], cutter); });
   }
-  return context_.budget.JudgeEnd("store " + name(), sink_context_.rows);
+  outcomes[0] = Write(*lanes_[0], cutter);
+  threads.clear();
+  for (Status& outcome : outcomes) TRANCHE_TRY(std::move(outcome));
+  Sample(spool);
+  return context_.budget.JudgeEnd("store " + name(), spool.rows());
+}
+
+Status StoreWorker::Write(Lane& lane, Cutter& cutter) {
+  auto next = [&]() -> Result<std::optional<Batch>> {
+    const std::scoped_lock lock(cutting_);
+    if (failed_) return std::nullopt;
+    return cutter.Next();
+  };
+  auto write = [&]() -> Status {
+    while (true) {
+      TRANCHE_TRY(context_.stop.Check());
+      TRANCHE_ASSIGN(std::optional<Batch> batch, next());
+      if (!batch) return {};
+      TRANCHE_TRY(WriteBatch(lane, *batch));
+    }
+  };
+  Status written = write();
+  if (!written) failed_ = true;
+  return written;
 }
 
 Status StoreWorker::Forget() {
@@ -197,8 +242,7 @@ Result<Counts> StoreWorker::StoreDirect(const SqlText& sql) {
   auto counts = planned_.sink->WriteDirect({sql, &context_.job.values}, sink_context_);
   TRANCHE_TRY(context_.stop.Check());
   if (!counts) return std::move(counts).error();
-  Note({.counts = *counts}, counts->sent, (context_.clock.SteadyNanos() - begun) / 1e9);
-  opened_.committed.Add({0, counts->sent});
+  Note({.counts = *counts}, {0, counts->sent}, (context_.clock.SteadyNanos() - begun) / 1e9, 0);
   return *counts;
 }
 
@@ -237,8 +281,7 @@ constexpr int64_t kSampleReads = 400'000;  // beyond that many rows only the fir
 }  // namespace
 
 // A sample is for the report: without one the run is as good.
-void StoreWorker::Sample(const SealedStage& stage) {
-  const Spool& spool = *stage.spool;
+void StoreWorker::Sample(const Spool& spool) {
   auto reader = RegisterSpool(*engine_, spool);
   if (!reader) return;
   const std::string rows = SpoolRelation(spool, *reader, /*hidden=*/false).text();

@@ -1,12 +1,16 @@
-// StoreWorker: brings the rows of a sealed stage into one store: opens it, cuts the gaps into batches, writes
-// them with retries, and at the end compares what the store itself counts with what was sent. One thread a
-// worker.
+// StoreWorker: brings the rows of a stage into one store: opens it, cuts the gaps into batches, writes them
+// with retries, several at a time where the store takes that, and at the end compares what the store itself
+// counts with what was sent. Used by one thread.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "tranche/base/result.h"
+#include "tranche/batch/cutter.h"
 #include "tranche/connector/sink.h"
 #include "tranche/plan/plan.h"
 #include "tranche/run/context.h"
@@ -21,16 +25,15 @@ class StoreWorker {
                                                    ReportData::Store& report);
   ~StoreWorker();
 
-  // Opens the store and says what is there.
+  // Opens the store and says what is there. `rows`: 0 while the stage grows; SetRows tells them later.
   Status Open(std::shared_ptr<arrow::Schema> schema, std::string stage_id, int64_t rows);
   bool complete() const;  // all spans of [0, rows) are committed
-  // Cuts the gaps and writes them.
-  Status Store(const SealedStage& stage);
+  // Cuts the gaps and writes them, as the rows come.
+  Status Store(const Spool& spool);
   // Gives up what a direct store has journalled: its stage is made anew.
   Status Forget();
   // The whole query goes into the store; used where the stage has no spool.
   Result<Counts> StoreDirect(const SqlText& sql);
-  // Once a direct stage knows how many rows it has.
   void SetRows(int64_t rows) { sink_context_.rows = rows; }
 
   // The store's own sums. Error where they do not balance with the stage.
@@ -46,10 +49,14 @@ class StoreWorker {
 
  private:
   StoreWorker(RunContext& context, PlannedStore& planned, ReportData::Store& report);
-  Status WriteBatch(const Batch& batch);
-  Result<WriteReport> TryWrite(const Batch& batch);
-  void Note(const WriteReport& report, int64_t rows, double seconds);
-  void Sample(const SealedStage& stage);
+  // Writes one batch at a time; several of them share the batches of a store.
+  struct Lane;
+  Status MakeLanes();
+  Status Write(Lane& lane, Cutter& cutter);
+  Status WriteBatch(Lane& lane, const Batch& batch);
+  Result<WriteReport> TryWrite(Lane& lane, const Batch& batch);
+  void Note(const WriteReport& report, Span span, double seconds, int retries);
+  void Sample(const Spool& spool);
 
   class StateJournal;
 
@@ -60,7 +67,10 @@ class StoreWorker {
   std::unique_ptr<StateJournal> journal_;
   SinkContext sink_context_;
   Opened opened_;
-  int64_t allowed_ = 0;  // rejects that the budget has counted for the batch in hand
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::mutex cutting_;  // of the cutter
+  std::mutex mutex_;    // of what is opened, and of the report
+  std::atomic<bool> failed_ = false;
   int64_t begun_ = 0;
   std::vector<Reject> rejects_;
 };

@@ -47,8 +47,7 @@ Result<std::unique_ptr<BatchTable>> BatchTable::Make(Engine& engine, std::shared
   return table;
 }
 
-// The engine may be gone by now, so the name stays with it; the rows do not.
-BatchTable::~BatchTable() { rows_->clear(); }
+BatchTable::~BatchTable() { engine_.Unregister(from_); }
 
 void BatchTable::Set(Rows rows) { *rows_ = std::move(rows); }
 

@@ -4,7 +4,7 @@
 //   table->Set({batch.rows});
 //   engine.Select({fmt::format("SELECT count(*) FROM {}", table->from())});
 //
-// One thread at a time, and no query may be under way when Set is called.
+// One thread at a time, and no query may be under way when Set is called. The engine must outlive it.
 #pragma once
 
 #include <memory>

@@ -14,13 +14,14 @@
 #include "tranche/base/failpoint.h"
 #include "tranche/base/file.h"
 #include "tranche/connector/step.h"
+#include "tranche/sinks/batch_table.h"
 
 namespace tranche {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kScratch = ".writing";
+constexpr std::string_view kScratch = ".writing-";
 constexpr std::string_view kPart = "part-";
 
 // A file that is removed again.
@@ -89,6 +90,8 @@ SinkSpec FileSpec(std::string name) {
   spec.modes = {"replace", "append"};
   spec.guarantee = "exactly once, by files written aside and one rename; at least once to standard output";
   spec.direct = true;
+  spec.parallel = 64;
+  spec.policy.parallel = 0;
   spec.policy.rows = 1'000'000;
   spec.policy.bytes = 128 << 20;
   return spec;
@@ -178,9 +181,7 @@ Result<Opened> FileSink::Open(std::shared_ptr<arrow::Schema> schema, SinkContext
     written_[entry.span.from] = entry.counts;
     opened.counts += entry.counts;
   }
-  if (schema) {
-    TRANCHE_ASSIGN(table_, BatchTable::Make(*context.engine, std::move(schema)));
-  }
+  schema_ = std::move(schema);
   if (options_.target.folder && !opened.published && !begun) TRANCHE_TRY(MakeFolders(publisher_->aside()));
   TRANCHE_TRY(Failpoint("store.opened"));
   return opened;
@@ -214,7 +215,10 @@ Result<FileSink::Entries> FileSink::KeepIntact(SinkContext& context) {
 Status FileSink::RemoveStray(const std::vector<FilePart>& parts) {
   const std::string& aside = publisher_->aside();
   if (!Exists(aside)) return {};
-  TRANCHE_TRY(RemoveFolder(fmt::format("{}/{}", aside, kScratch)));
+  TRANCHE_ASSIGN(auto entries, ListFolder(aside));
+  for (const std::string& name : entries) {
+    if (name.starts_with(kScratch)) TRANCHE_TRY(RemoveFolder(aside + "/" + name));
+  }
   std::set<std::string_view> names;
   for (const FilePart& part : parts) names.insert(part.name);
   TRANCHE_ASSIGN(FolderContent content, ScanFolder(aside));
@@ -228,10 +232,13 @@ Status FileSink::RemoveStray(const std::vector<FilePart>& parts) {
 
 Result<WriteReport> FileSink::Write(const Batch& batch, SinkContext& context) {
   WriteReport report;
-  if (auto known = written_.find(batch.span.from); known != written_.end()) {
-    report.outcome = WriteReport::Outcome::kAlreadyCommitted;
-    report.counts = known->second;
-    return report;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (auto known = written_.find(batch.span.from); known != written_.end()) {
+      report.outcome = WriteReport::Outcome::kAlreadyCommitted;
+      report.counts = known->second;
+      return report;
+    }
   }
   TRANCHE_TRY(Failpoint("batch.claimed"));
   auto parts = WriteParts(batch, context, 0);
@@ -244,7 +251,10 @@ Result<WriteReport> FileSink::Write(const Batch& batch, SinkContext& context) {
   report.counts = {rows, rows, 0, 0, 0};
   for (const FilePart& part : *parts) report.bytes += part.size;
   TRANCHE_TRY(context.journal->Add({batch.span, report.counts, ToJson(*parts)}, {}));
-  written_[batch.span.from] = report.counts;
+  {
+    const std::scoped_lock lock(mutex_);
+    written_[batch.span.from] = report.counts;
+  }
   TRANCHE_TRY(Failpoint("part.journalled"));
   return report;
 }
@@ -254,8 +264,9 @@ Result<std::vector<FilePart>> FileSink::WriteParts(const Batch& batch, SinkConte
   // Padded, so that the order of names is the order of rows.
   std::string base = fmt::format("{}{}-{:012}{}", kPart, context.run_id.substr(0, 8), batch.span.from,
                                  attempt == 0 ? "" : fmt::format("-{}", attempt + 1));
-  if (batch.rows) table_->Set({batch.rows});
-  Query query{SqlText("SELECT * FROM " + table_->from())};
+  TRANCHE_ASSIGN(auto table, BatchTable::Make(*context.engine, schema_));
+  if (batch.rows) table->Set({batch.rows});
+  Query query{SqlText("SELECT * FROM " + table->from())};
   std::vector<FilePart> parts;
   int64_t rows = 0;
   if (options_.partition.empty()) {
@@ -264,18 +275,7 @@ Result<std::vector<FilePart>> FileSink::WriteParts(const Batch& batch, SinkConte
     TRANCHE_ASSIGN(rows, format_->Write(*context.engine, query, aside + "/" + name));
     parts.push_back({name, 0, "", rows, ""});
   } else {
-    std::string scratch = fmt::format("{}/{}", aside, kScratch);
-    TRANCHE_TRY(RemoveFolder(scratch));
-    auto written = format_->WritePartitions(*context.engine, query, scratch, options_.partition);
-    if (!written && written.error().message.find("File name too long") != std::string::npos) {
-      return Fail(Code::kData, "a value of {} is too long for the name of a folder: it may have 255 bytes",
-                  fmt::join(options_.partition, " or "))
-          .Hint("reject such rows before: check: {short: length(…) < 80}")
-          .At(options_.place);
-    }
-    if (!written) return std::move(written).error();
-    rows = *written;
-    TRANCHE_ASSIGN(parts, CollectPartitions(scratch, base));
+    TRANCHE_ASSIGN(parts, WritePartitions(query, *context.engine, base, rows));
   }
   if (rows != batch.span.rows()) {
     return Fail(Code::kInternal, "{} of {} rows reached the files of a batch", rows, batch.span.rows());
@@ -292,6 +292,22 @@ Result<std::vector<FilePart>> FileSink::WriteParts(const Batch& batch, SinkConte
     TRANCHE_ASSIGN(part, Measure(path, part.name, counted, context.run_id));
   }
   return parts;
+}
+
+Result<std::vector<FilePart>> FileSink::WritePartitions(const Query& query, Engine& engine,
+                                                        const std::string& base, int64_t& rows) {
+  const std::string scratch = fmt::format("{}/{}{}", publisher_->aside(), kScratch, base);
+  TRANCHE_TRY(RemoveFolder(scratch));
+  auto written = format_->WritePartitions(engine, query, scratch, options_.partition);
+  if (!written && written.error().message.find("File name too long") != std::string::npos) {
+    return Fail(Code::kData, "a value of {} is too long for the name of a folder: it may have 255 bytes",
+                fmt::join(options_.partition, " or "))
+        .Hint("reject such rows before: check: {short: length(…) < 80}")
+        .At(options_.place);
+  }
+  if (!written) return std::move(written).error();
+  rows = *written;
+  return CollectPartitions(scratch, base);
 }
 
 // Moves what the engine wrote to where it will lie. Its names of folders are taken only if they stay inside.
@@ -391,9 +407,9 @@ Result<Sink::Totals> FileSink::Sum(SinkContext& context) {
 
 // No rows: still a file, which has their columns.
 Status FileSink::WriteEmpty(SinkContext& context) {
-  table_->Set({});
   if (whole()) {
-    TRANCHE_TRY(WriteDirect({SqlText("SELECT * FROM " + table_->from())}, context));
+    TRANCHE_ASSIGN(auto table, BatchTable::Make(*context.engine, schema_));
+    TRANCHE_TRY(WriteDirect({SqlText("SELECT * FROM " + table->from())}, context));
     return {};
   }
   Batch none;
@@ -403,7 +419,7 @@ Status FileSink::WriteEmpty(SinkContext& context) {
 
 Status FileSink::Finish(SinkContext& context) {
   TRANCHE_ASSIGN(Entries entries, context.journal->Entries());
-  if (entries.empty() && context.rows == 0 && table_) TRANCHE_TRY(WriteEmpty(context));
+  if (entries.empty() && context.rows == 0 && schema_) TRANCHE_TRY(WriteEmpty(context));
   if (options_.standard_output) return {};
   TRANCHE_ASSIGN(auto parts, JournalledParts(context));
   TRANCHE_ASSIGN(bool begun, publisher_->Begun(*context.journal));

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,6 @@
 #include "tranche/connector/shape.h"
 #include "tranche/connector/sink.h"
 #include "tranche/connector/spec.h"
-#include "tranche/sinks/batch_table.h"
 #include "tranche/sinks/file_format.h"
 #include "tranche/sinks/publish.h"
 
@@ -48,6 +48,7 @@ class FileSink : public Sink {
   Result<Totals> Sum(SinkContext& context) override;
   Status Finish(SinkContext& context) override;
   bool whole() const override { return !options_.target.folder; }
+  bool aside() const override { return options_.target.folder; }
   Result<Counts> WriteDirect(const Query& query, SinkContext& context) override;
   std::string Describe() const override;
   std::string target() const override { return options_.standard_output ? "stdout" : options_.target.path; }
@@ -61,6 +62,8 @@ class FileSink : public Sink {
   // Deletes parts in the hidden folder that `parts` does not name.
   Status RemoveStray(const std::vector<FilePart>& parts);
   Result<std::vector<FilePart>> WriteParts(const Batch& batch, SinkContext& context, int attempt);
+  Result<std::vector<FilePart>> WritePartitions(const Query& query, Engine& engine, const std::string& base,
+                                                int64_t& rows);
   Result<std::vector<FilePart>> CollectPartitions(const std::string& scratch, const std::string& base);
   Status WriteEmpty(SinkContext& context);
   Status WriteToStandardOutput(const Query& query, int64_t& rows, SinkContext& context);
@@ -69,7 +72,8 @@ class FileSink : public Sink {
   FileOptions options_;
   std::unique_ptr<FileFormat> format_;
   std::unique_ptr<Publisher> publisher_;  // null for standard output
-  std::unique_ptr<BatchTable> table_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::mutex mutex_;
   std::map<int64_t, Counts> written_;  // by the batch's first row
 };
 
