@@ -152,6 +152,37 @@ def sizes_that_lie(place):
 
 
 @test
+def parquet_pages(place):
+    """A page that takes 1 GiB when it is unpacked, in a file of 34 kB, does not fit into `memory:`; one that holds a value many
+    times does."""
+    base = harmless(place)
+    large = "0" * (16 << 20)
+    ends = []
+    for name, texts, more, wanted in (("a_value", [large * 64], {"use_dictionary": False}, 1),
+                                      ("a_page", [large] * 64, {"use_dictionary": False, "data_page_size": 2 << 30}, 1),
+                                      ("a_dictionary", [large] * 64, {"dictionary_pagesize_limit": 1 << 30}, 0)):
+        case = place.again(name)
+        table = pyarrow.table({"v": pyarrow.array(texts, pyarrow.large_string())})
+        pyarrow.parquet.write_table(table, case.folder / "rows.parquet", compression="zstd", write_statistics=False, **more)
+        case.write("job.yaml", """\
+job: pages
+collect: {rows: {parquet: {path: rows.parquet}}}
+process: [{aggregate: {n: count(*), letters: sum(length(v))}}]
+store: {out: {json: {path: out.ndjson}}}
+run: {memory: 128MiB}
+""")
+        code, mib, seconds, said = measure(case, "run", "job.yaml")
+        if wanted:
+            refused(case, name, code, mib, seconds, said, wanted, "raise `memory:`", base)
+        else:
+            require(code == 0, f"{name}: exit code {code}; it said\n{said}")
+            found = json.loads((case.folder / "out.ndjson").read_text())
+            require(found == {"n": 64, "letters": 64 << 24} and mib <= 128 + 150, f"{name}: {found}, {mib:.0f} MiB")
+        ends.append(f"{name}: {mib:.0f} MiB, {seconds:.2f} s")
+    return "; ".join(ends)
+
+
+@test
 def well_compressed_rows_are_read(place):
     """300 MB of rows in 0.6 MB: what is read at a time is bounded, not how well a file is compressed."""
     rows = 3_000_000

@@ -270,7 +270,7 @@ SourceSpec CsvSource() {
       "not fit its "
       "column's type is a reject with its line, byte, column and reason; nothing is rounded, cut or made "
       "NULL in "
-      "silence.\n\n"
+      "silence, but for the digits of a time behind the microsecond.\n\n"
       "A quote that is never closed costs its line, not the rest of the file.";
   spec.shape = Shape::Object({
       PathField(/*stdin_too=*/true),
