@@ -45,8 +45,10 @@ Code CodeOf(std::string_view kind) {
 }
 
 std::string HintOf(std::string_view kind, std::string_view message) {
-  if (message.find("Corrupt database file") != message.npos || message.find("replaying WAL") != message.npos) {
-    return "the file or its .wal is damaged, by a disk or a power cut: keep both, and put a copy in their place";
+  if (message.find("Corrupt database file") != message.npos ||
+      message.find("replaying WAL") != message.npos) {
+    return "the file or its .wal is damaged, by a disk or a power cut: keep both, and put a copy in their "
+           "place";
   }
   if (kind == "Conversion") return "use `cast:` to reject the rows whose values do not fit";
   if (kind == "Out of Range") return "cast to a wider type, or reject such rows by a `check:` before";
