@@ -236,7 +236,7 @@ Result<StageTally> StageTally::Parse(std::string_view text) {
 
 Result<std::string> RegisterSpool(Engine& engine, const Spool& spool) {
   return engine.Register(spool.schema(), [&spool]() -> Result<std::unique_ptr<Reader>> {
-    TRANCHE_ASSIGN(auto reader, spool.Read({0, Spool::kEnd}));
+    TRANCHE_ASSIGN(auto reader, spool.Read({0, spool.rows()}));
     return std::unique_ptr<Reader>(new SpoolReader(spool, std::move(reader)));
   });
 }

@@ -185,15 +185,14 @@ void StoreWorker::Note(const WriteReport& report, Span span, double seconds, int
 
 Status StoreWorker::Store(const Spool& spool) {
   if (planned_.sink->whole()) {
-    const int64_t end = spool.end();
-    if (end != Spool::kEnd && (opened_.published || opened_.committed.Tiles(end))) return {};
+    Sample(spool);
+    if (complete()) return {};
     TRANCHE_ASSIGN(std::string reader, RegisterSpool(*engine_, spool));
     SqlText sql("SELECT * FROM ");
     sql << SpoolRelation(spool, reader, /*hidden=*/false);
     auto counts = StoreDirect(sql);
     engine_->Unregister(reader);
     if (!counts) return std::move(counts).error();
-    Sample(spool);
     return {};
   }
   TRANCHE_TRY(MakeLanes());

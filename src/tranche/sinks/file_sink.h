@@ -48,7 +48,7 @@ class FileSink : public Sink {
   Result<Totals> Sum(SinkContext& context) override;
   Status Finish(SinkContext& context) override;
   bool whole() const override { return !options_.target.folder; }
-  bool aside() const override { return !options_.standard_output; }
+  bool aside() const override { return options_.target.folder; }
   Result<Counts> WriteDirect(const Query& query, SinkContext& context) override;
   std::string Describe() const override;
   std::string target() const override { return options_.standard_output ? "stdout" : options_.target.path; }
