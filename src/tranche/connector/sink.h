@@ -128,8 +128,8 @@ class Sink {
   virtual Status ListRejects(SinkContext&, const std::function<Status(Reject)>&) { return {}; }
 
   // true: what Write has stored is seen by nobody before Finish, and is forgotten when Open is told of
-  // another stage. Such a store may have batches of a stage that is not sealed yet; context.rows is 0 until it
-  // is.
+  // another stage. Such a store may have batches of a stage that is not sealed yet; context.rows is 0 until
+  // it is.
   virtual bool aside() const { return false; }
 
   // What it alone may write: the path of its file or folder, and the table within; "" where others may write
