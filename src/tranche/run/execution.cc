@@ -224,6 +224,7 @@ void Execution::Start(size_t store, const std::string& stage_id, const Spool& sp
     if (storing.outcome) storing.outcome = worker.Store(storing.spool);
   });
 }
+
 Status Execution::StoreDirect(const PlannedStage& stage) {
   StoreWorker& worker = *workers_.front();
   Spooler spooler(context_, sources_);

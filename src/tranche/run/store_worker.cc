@@ -57,6 +57,7 @@ class StoreWorker::StateJournal : public Journal {
 
 StoreWorker::StoreWorker(RunContext& context, PlannedStore& planned, ReportData::Store& report)
     : context_(context), planned_(planned), report_(report) {}
+
 // The first lane works on the worker's session, each other one has its own.
 struct StoreWorker::Lane {
   std::unique_ptr<Engine> engine;
