@@ -55,15 +55,15 @@ class StoreWorker::StateJournal : public Journal {
   std::string store_;
 };
 
-StoreWorker::StoreWorker(RunContext& context, PlannedStore& planned, ReportData::Store& report)
-    : context_(context), planned_(planned), report_(report) {}
-
 // The first lane works on the worker's session, each other one has its own.
 struct StoreWorker::Lane {
   std::unique_ptr<Engine> engine;
   SinkContext context;
   int64_t allowed = 0;  // rejects that the budget has counted for the batch in hand
 };
+
+StoreWorker::StoreWorker(RunContext& context, PlannedStore& planned, ReportData::Store& report)
+    : context_(context), planned_(planned), report_(report) {}
 
 // The sink works on this worker's session: it must go first.
 StoreWorker::~StoreWorker() { planned_.sink.reset(); }
