@@ -29,6 +29,9 @@ def syncs(program, library, job, batches):
     with tempfile.TemporaryDirectory(prefix="tranche-syncs-", dir=toolset.scratch()) as place:
         folder, faulty = pathlib.Path(place) / "place", FaultyIo(library, place)
         trials.prepare(program, job, folder, batches * BATCH)
+        # One at a time: two that need the same new folder both sync it.
+        text = (folder / "job.yaml").read_text()
+        (folder / "job.yaml").write_text(text.replace("batch: {", "batch: {parallel: 1, "))
         program.succeed(folder, "run", "job.yaml", **job.stdin, **faulty.environment(folder))
         left_out = "state.db-wal" if job.name in TABLES else "nothing"
         return sum(call.operation == "sync" and not call.path.endswith(left_out) for call in faulty.calls())
