@@ -72,8 +72,8 @@ struct SinkContext {
   std::string ledger_id;   // of this job's local state; a target that knows another one refuses
   std::string host;
   bool trust_target = false;  // --trust-target: a ledger that differs is taken as it is
-  bool again =
-      false;  // earlier unfinished runs of this job and store were given up (--again; the job was changed)
+  // Earlier unfinished runs of this job and store were given up: by --again, or because the job was changed.
+  bool again = false;
   bool keep_batches = false;  // --keep-batches: a finished run's batch rows stay in the ledger
   int64_t rows = 0;           // of the stage
   Engine* engine = nullptr;   // a session for this sink alone

@@ -43,8 +43,8 @@ struct ProgressCounters {
 struct RunContext {
   const Job& job;
   const RunOptions& options;
-  bool gave_up =
-      false;           // an unfinished run, in this start: by --again, or because the job was changed in time
+  // An unfinished run, in this start: by --again, or because the job was changed in time.
+  bool gave_up = false;
   std::string folder;  // the job's state folder
   State& state;
   RunRecord& run;

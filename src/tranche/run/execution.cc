@@ -31,15 +31,11 @@ auto* Named(Items& items, std::string_view name) {
 struct Execution::Storing {
   Spool spool;
   Status outcome = {};
-  std::thread thread = {};
+  std::jthread thread = {};  // last: it is joined before the rest goes
 
   explicit Storing(Spool rows) : spool(std::move(rows)) {}
   ~Storing() {
     if (thread.joinable()) spool.GiveUp();
-    End();
-  }
-  void End() {
-    if (thread.joinable()) thread.join();
   }
 };
 
@@ -209,7 +205,7 @@ Status Execution::StoreAll() {
     context_.progress.rows_to_store += stage.spool->rows();
     if (!under_way_.contains(i)) Start(i, stage.id, *stage.spool);
   }
-  for (auto& [number, storing] : under_way_) storing->End();
+  for (auto& [number, storing] : under_way_) storing->thread.join();
   for (auto& [number, storing] : under_way_) {
     TRANCHE_TRY(std::move(storing->outcome));
     workers_[number]->SetRows(storing->spool.rows());
@@ -219,7 +215,7 @@ Status Execution::StoreAll() {
 
 void Execution::Start(size_t store, const std::string& stage_id, const Spool& spool) {
   Storing& storing = *(under_way_[store] = std::make_unique<Storing>(spool));
-  storing.thread = std::thread([&storing, &worker = *workers_[store], stage_id] {
+  storing.thread = std::jthread([&storing, &worker = *workers_[store], stage_id] {
     storing.outcome = worker.Open(VisibleSchema(*storing.spool.schema()), stage_id, storing.spool.rows());
     if (storing.outcome) storing.outcome = worker.Store(storing.spool);
   });

@@ -49,8 +49,8 @@ class Execution {
   std::map<std::string, SealedStage> sealed_;
   std::vector<std::unique_ptr<StoreWorker>> workers_;
   struct Storing;
-  std::map<size_t, std::unique_ptr<Storing>>
-      under_way_;  // by the number of the store; goes before its worker
+  // By the number of the store; each goes before its worker.
+  std::map<size_t, std::unique_ptr<Storing>> under_way_;
 };
 
 }  // namespace tranche
