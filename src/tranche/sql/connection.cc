@@ -55,6 +55,7 @@ class SqliteConnection : public SqlConnection {
     for (TextRow& row : rows) columns.push_back({row[0].value_or(""), row[1].value_or("")});
     return columns;
   }
+  const Dialect& dialect() const override { return kSqlite; }
 
  private:
   // `values` must outlive the statement's steps.
@@ -131,6 +132,7 @@ class EngineConnection : public SqlConnection {
     for (TextRow& row : rows) columns.push_back({row[0].value_or(""), row[1].value_or("")});
     return columns;
   }
+  const Dialect& dialect() const override { return kDuckDb; }
 
  private:
   // Numbers are written into the text: to bind one, the engine would run a query of its own. What is left in

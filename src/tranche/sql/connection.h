@@ -1,4 +1,4 @@
-// SqlConnection: the little that the ledger needs of a database, the same for SQLite and DuckDB.
+// SqlConnection: the little that the ledger needs of a database, the same for all of them.
 // The caller owns transactions. One thread at a time; the connection must not outlive what it stands on.
 #pragma once
 
@@ -13,6 +13,7 @@
 #include "tranche/base/result.h"
 #include "tranche/base/sqlite.h"
 #include "tranche/connector/engine.h"
+#include "tranche/sql/dialect.h"
 
 namespace tranche::sql {
 
@@ -28,6 +29,7 @@ class SqlConnection {
                       const std::function<Status(const Numbers&)>& take) = 0;
   // Columns of a table; none where there is no such table.
   virtual Result<Columns> ColumnsOf(std::string_view table) = 0;
+  virtual const Dialect& dialect() const = 0;
 };
 
 std::unique_ptr<SqlConnection> Connect(sqlite::Database& database);

@@ -3,65 +3,95 @@
 #include <algorithm>
 #include <array>
 
+#include "tranche/base/hash.h"
+
 namespace tranche::sql {
 namespace {
 
+enum class Kind { kKey, kText, kMayBeText, kNumber };
+using enum Kind;
+
 struct Table {
   const char* name;
-  std::vector<std::pair<const char*, const char*>> columns;
+  std::vector<std::pair<const char*, Kind>> columns;
   const char* key;
 };
 
 const std::vector<Table>& Tables() {
   static const std::vector<Table> tables = {
       {"tranche_run",
-       {{"job_key", "TEXT NOT NULL"},
-        {"store", "TEXT NOT NULL"},
-        {"ledger_id", "TEXT NOT NULL"},
-        {"run_id", "TEXT NOT NULL"},
-        {"run_number", "BIGINT NOT NULL"},
-        {"epoch", "BIGINT NOT NULL"},
-        {"stage_id", "TEXT NOT NULL"},
-        {"host", "TEXT NOT NULL"},
-        {"table_name", "TEXT NOT NULL"},
-        {"state", "TEXT NOT NULL"},
-        {"stage_rows", "BIGINT NOT NULL"},
-        {"sent", "BIGINT NOT NULL"},
-        {"stored", "BIGINT NOT NULL"},
-        {"superseded", "BIGINT NOT NULL"},
-        {"unmatched", "BIGINT NOT NULL"},
-        {"rejected", "BIGINT NOT NULL"},
-        {"opened_at", "TEXT NOT NULL"},
-        {"finished_at", "TEXT"}},
+       {{"job_key", kKey},
+        {"store", kKey},
+        {"ledger_id", kText},
+        {"run_id", kText},
+        {"run_number", kNumber},
+        {"epoch", kNumber},
+        {"stage_id", kText},
+        {"host", kText},
+        {"table_name", kText},
+        {"state", kText},
+        {"stage_rows", kNumber},
+        {"sent", kNumber},
+        {"stored", kNumber},
+        {"superseded", kNumber},
+        {"unmatched", kNumber},
+        {"rejected", kNumber},
+        {"opened_at", kText},
+        {"finished_at", kMayBeText}},
        "job_key, store"},
       {"tranche_batch",
-       {{"run_id", "TEXT NOT NULL"},
-        {"store", "TEXT NOT NULL"},
-        {"from_row", "BIGINT NOT NULL"},
-        {"to_row", "BIGINT NOT NULL"},
-        {"epoch", "BIGINT NOT NULL"},
-        {"sent", "BIGINT NOT NULL"},
-        {"stored", "BIGINT NOT NULL"},
-        {"superseded", "BIGINT NOT NULL"},
-        {"unmatched", "BIGINT NOT NULL"},
-        {"rejected", "BIGINT NOT NULL"}},
+       {{"run_id", kKey},
+        {"store", kKey},
+        {"from_row", kNumber},
+        {"to_row", kNumber},
+        {"epoch", kNumber},
+        {"sent", kNumber},
+        {"stored", kNumber},
+        {"superseded", kNumber},
+        {"unmatched", kNumber},
+        {"rejected", kNumber}},
        "run_id, store, from_row"},
       {"tranche_reject",
-       {{"run_id", "TEXT NOT NULL"},
-        {"store", "TEXT NOT NULL"},
-        {"row_number", "BIGINT NOT NULL"},
-        {"reason", "TEXT NOT NULL"},
-        {"column_name", "TEXT NOT NULL"},
-        {"content", "TEXT NOT NULL"}},
+       {{"run_id", kKey},
+        {"store", kKey},
+        {"row_number", kNumber},
+        {"reason", kText},
+        {"column_name", kText},
+        {"content", kText}},
        "run_id, store, row_number"},
   };
   return tables;
 }
 
-std::string CreateTable(const Table& table) {
+std::string TypeOf(Kind kind, const Dialect& dialect) {
+  switch (kind) {
+    case kKey:
+      return fmt::format("{} NOT NULL", dialect.key_type);
+    case kText:
+      return fmt::format("{} NOT NULL", dialect.text_type);
+    case kMayBeText:
+      return std::string(dialect.text_type);
+    case kNumber:
+      return "BIGINT NOT NULL";
+  }
+  return "";
+}
+
+std::string CreateTable(const Table& table, const Dialect& dialect) {
   std::string sql = fmt::format("CREATE TABLE {} (", QuoteName(table.name));
-  for (auto [name, type] : table.columns) sql += fmt::format("{} {}, ", QuoteName(name), type);
-  return sql + fmt::format("PRIMARY KEY ({}))", table.key);
+  for (auto [name, kind] : table.columns)
+    sql += fmt::format("{} {}, ", QuoteName(name), TypeOf(kind, dialect));
+  sql += fmt::format("PRIMARY KEY ({}))", table.key);
+  if (!dialect.table_options.empty()) sql += fmt::format(" {}", dialect.table_options);
+  return sql;
+}
+
+// Where a key is bounded, a long one ends in its hash.
+std::string FittingKey(const std::string& key, const Dialect& dialect) {
+  constexpr size_t kMost = 250;
+  if (dialect.key_type == "TEXT" || key.size() <= kMost) return key;
+  const std::string hash = HashHex(key);
+  return key.substr(0, 200) + "#" + hash;
 }
 
 // Those that are not there; an error if one is there that is someone else's.
@@ -102,22 +132,30 @@ bool Ledger::Owns(std::string_view table) {
 }
 
 Status Ledger::MakeTables() {
-  TRANCHE_ASSIGN(auto missing, MissingTables(connection_));
-  for (const Table& table : missing) TRANCHE_TRY(connection_.Execute(CreateTable(table)));
+  TRANCHE_ASSIGN(auto missing, MissingTables(*connection_));
+  for (const Table& table : missing)
+    TRANCHE_TRY(connection_->Execute(CreateTable(table, connection_->dialect())));
   return {};
 }
 
+Result<std::string> Ledger::Definitions() {
+  TRANCHE_ASSIGN(auto missing, MissingTables(*connection_));
+  std::string sql;
+  for (const Table& table : missing) sql += CreateTable(table, connection_->dialect()) + ";\n";
+  return sql;
+}
+
 Status Ledger::CheckTables() {
-  TRANCHE_TRY(MissingTables(connection_));
+  TRANCHE_TRY(MissingTables(*connection_));
   return {};
 }
 
 Result<Ledger::Run> Ledger::Open(const SinkContext& context, std::string_view table) {
-  job_key_ = context.job_key;
+  job_key_ = FittingKey(context.job_key, connection_->dialect());
   store_ = context.store;
   run_ = context.run_id;
   Run run;
-  TRANCHE_TRY(MakeTables());
+  if (connection_->dialect().transactional_ddl) TRANCHE_TRY(MakeTables());
   TRANCHE_TRY(Enter(context, table, run));
   if (run.state == State::kFinished) return run;
   TRANCHE_TRY(ReadCommitted(context, run.opened));
@@ -128,7 +166,7 @@ Result<Ledger::Run> Ledger::Open(const SinkContext& context, std::string_view ta
 Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& run) {
   TRANCHE_ASSIGN(
       auto rows,
-      connection_.Query(
+      connection_->Query(
           "SELECT ledger_id, run_id, epoch, stage_id, state, host, stage_rows, sent, "
           "stored, superseded, unmatched, rejected, CASE WHEN EXISTS (SELECT 1 FROM "
           "tranche_batch b WHERE b.run_id = r.run_id AND b.store = r.store) THEN 1 ELSE 0 END, run_number "
@@ -166,11 +204,11 @@ Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& ru
                   store_)
           .Hint(fmt::format("the spool was made again since; begin a new run with --again, or {}", kTrust));
     } else {  // a run that is over, that this state folder gave up, or that the user told us to pass over
-      TRANCHE_TRY(connection_.Execute("DELETE FROM tranche_batch WHERE run_id = $1 AND store = $2",
-                                      {Text(row[1].value_or("")), Text(store_)}));
+      TRANCHE_TRY(connection_->Execute("DELETE FROM tranche_batch WHERE run_id = $1 AND store = $2",
+                                       {Text(row[1].value_or("")), Text(store_)}));
       if (!finished) run.abandoned = row[1].value_or("");
     }
-    TRANCHE_TRY(connection_.Execute(
+    TRANCHE_TRY(connection_->Execute(
         "UPDATE tranche_run SET ledger_id = $1, run_id = $2, run_number = $3, epoch = $4, stage_id = $5, "
         "host = $6, "
         "table_name = $7, state = $8, finished_at = CASE WHEN $9 = 1 THEN finished_at END, "
@@ -191,7 +229,7 @@ Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& ru
             "once more with "
             "--trust-target");
   }
-  TRANCHE_TRY(connection_.Execute(
+  TRANCHE_TRY(connection_->Execute(
       "INSERT INTO tranche_run VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'new', 0, 0, 0, 0, 0, 0, $10, "
       "NULL)",
       {Text(job_key_), Text(store_), Text(context.ledger_id), Text(run_), Number(context.run_number),
@@ -200,7 +238,7 @@ Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& ru
 }
 
 Status Ledger::ReadCommitted(const SinkContext& context, Opened& opened) {
-  TRANCHE_TRY(connection_.Each(
+  TRANCHE_TRY(connection_->Each(
       "SELECT from_row, to_row, sent, stored, superseded, unmatched, rejected FROM tranche_batch WHERE "
       "run_id "
       "= $1 AND store = $2 ORDER BY from_row",
@@ -236,9 +274,10 @@ Status Ledger::NoteCommitted(const SinkContext& context, int64_t rows) {
 
 // Every batch adds to its run's count of rows, in its own transaction: lines that went missing since show.
 Status Ledger::CheckComplete(const Opened& opened, const SinkContext& context) {
+  if (!connection_->dialect().counts_in_run) return {};
   TRANCHE_ASSIGN(auto rows,
-                 connection_.Query("SELECT sent FROM tranche_run WHERE job_key = $1 AND store = $2",
-                                   {Text(job_key_), Text(store_)}));
+                 connection_->Query("SELECT sent FROM tranche_run WHERE job_key = $1 AND store = $2",
+                                    {Text(job_key_), Text(store_)}));
   const int64_t noted = ToNumber(rows.at(0).at(0));
   if (noted == opened.counts.sent) return {};
   if (!context.trust_target) {
@@ -247,32 +286,34 @@ Status Ledger::CheckComplete(const Opened& opened, const SinkContext& context) {
         .Hint(
             "was the target restored, or tranche_batch changed? Restore it, or begin a new run with --again");
   }
-  TRANCHE_TRY(connection_.Execute("UPDATE tranche_run SET sent = $1 WHERE job_key = $2 AND store = $3",
-                                  {Number(opened.counts.sent), Text(job_key_), Text(store_)}));
+  TRANCHE_TRY(connection_->Execute("UPDATE tranche_run SET sent = $1 WHERE job_key = $2 AND store = $3",
+                                   {Number(opened.counts.sent), Text(job_key_), Text(store_)}));
   return {};
 }
 
 Status Ledger::SetState(State state) {
-  TRANCHE_TRY(connection_.Execute(
+  TRANCHE_TRY(connection_->Execute(
       "UPDATE tranche_run SET state = $1 WHERE job_key = $2 AND store = $3 AND epoch = $4",
       {Text(kStates[static_cast<int>(state)]), Text(job_key_), Text(store_), Number(epoch_)}));
   return {};
 }
 
 Result<Ledger::Claim> Ledger::Take(Span span) {
+  const Dialect& dialect = connection_->dialect();
   TRANCHE_ASSIGN(
       int64_t entered,
-      connection_.Execute(
-          "INSERT INTO tranche_batch SELECT $1, $2, $3, $4, epoch, 0, 0, 0, 0, 0 FROM tranche_run "
-          "WHERE job_key = $5 AND store = $2 AND run_id = $1 AND epoch = $6 "
-          "ON CONFLICT DO NOTHING",
+      connection_->Execute(
+          fmt::format(
+              "INSERT INTO tranche_batch SELECT $1, $2, $3, $4, epoch, 0, 0, 0, 0, 0 FROM tranche_run "
+              "WHERE job_key = $5 AND store = $2 AND run_id = $1 AND epoch = $6 {} {}",
+              dialect.share_lock, dialect.keep_first),
           {Text(run_), Text(store_), Number(span.from), Number(span.to), Text(job_key_), Number(epoch_)}));
   if (entered == 1) return Claim{};
   TRANCHE_ASSIGN(
       auto rows,
-      connection_.Query("SELECT sent, stored, superseded, unmatched, rejected, to_row FROM tranche_batch "
-                        "WHERE run_id = $1 AND store = $2 AND from_row = $3",
-                        {Text(run_), Text(store_), Number(span.from)}));
+      connection_->Query("SELECT sent, stored, superseded, unmatched, rejected, to_row FROM tranche_batch "
+                         "WHERE run_id = $1 AND store = $2 AND from_row = $3",
+                         {Text(run_), Text(store_), Number(span.from)}));
   if (rows.empty()) return Claim{Claimed::kFenced, {}};
   if (ToNumber(rows[0][5]) != span.to) {
     return Fail(Code::kInternal, "rows from {} on are committed already, up to {} and not {}", span.from,
@@ -283,9 +324,9 @@ Result<Ledger::Claim> Ledger::Take(Span span) {
 
 Status Ledger::AddRejects(const std::vector<Reject>& rejects) {
   for (const Reject& reject : rejects) {
-    TRANCHE_TRY(connection_.Execute("INSERT INTO tranche_reject VALUES ($1, $2, $3, $4, $5, $6)",
-                                    {Text(run_), Text(store_), Number(reject.row), Text(reject.reason),
-                                     Text(reject.column), Text(reject.content)}));
+    TRANCHE_TRY(connection_->Execute("INSERT INTO tranche_reject VALUES ($1, $2, $3, $4, $5, $6)",
+                                     {Text(run_), Text(store_), Number(reject.row), Text(reject.reason),
+                                      Text(reject.column), Text(reject.content)}));
   }
   return {};
 }
@@ -299,13 +340,14 @@ Status Ledger::Record(Span span, const Counts& counts) {
   }
   TRANCHE_ASSIGN(
       int64_t updated,
-      connection_.Execute(
+      connection_->Execute(
           "UPDATE tranche_batch SET sent = $1, stored = $2, superseded = $3, unmatched = $4, "
           "rejected = $5 WHERE run_id = $6 AND store = $7 AND from_row = $8 AND epoch = $9",
           {Number(counts.sent), Number(counts.stored), Number(counts.superseded), Number(counts.unmatched),
            Number(counts.rejected), Text(run_), Text(store_), Number(span.from), Number(epoch_)}));
   if (updated != 1) return Fail(Code::kInternal, "the claim of the batch from row {} is gone", span.from);
-  TRANCHE_TRY(connection_.Execute(
+  if (!connection_->dialect().counts_in_run) return {};
+  TRANCHE_TRY(connection_->Execute(
       "UPDATE tranche_run SET sent = sent + $1 WHERE job_key = $2 AND store = $3 AND epoch = $4",
       {Number(counts.sent), Text(job_key_), Text(store_), Number(epoch_)}));
   return {};
@@ -314,22 +356,23 @@ Status Ledger::Record(Span span, const Counts& counts) {
 Result<Sink::Totals> Ledger::Sum(int64_t rows) {
   TRANCHE_ASSIGN(
       auto finished,
-      connection_.Query("SELECT sent, stored, superseded, unmatched, rejected, stage_rows FROM "
-                        "tranche_run WHERE job_key = $1 AND store = $2 AND run_id = $3 AND state = "
-                        "'finished'",
-                        {Text(job_key_), Text(store_), Text(run_)}));
+      connection_->Query("SELECT sent, stored, superseded, unmatched, rejected, stage_rows FROM "
+                         "tranche_run WHERE job_key = $1 AND store = $2 AND run_id = $3 AND state = "
+                         "'finished'",
+                         {Text(job_key_), Text(store_), Text(run_)}));
   if (!finished.empty())
     return Sink::Totals{ToCounts(finished[0], 0), ToNumber(finished[0][5]) == rows, std::nullopt};
   // The spans tile [0, rows) if each begins where the one before it ends.
-  TRANCHE_ASSIGN(auto sums,
-                 connection_.Query("SELECT coalesce(sum(sent), 0), coalesce(sum(stored), 0), "
-                                   "coalesce(sum(superseded), 0), coalesce(sum(unmatched), 0), "
-                                   "coalesce(sum(rejected), 0), coalesce(max(to_row), 0), coalesce(sum(CASE "
-                                   "WHEN from_row <> before THEN 1 ELSE 0 END), 0) "
-                                   "FROM (SELECT *, lag(to_row, 1, 0) OVER (ORDER BY from_row) AS before "
-                                   "FROM tranche_batch WHERE run_id = $1 AND "
-                                   "store = $2) spans",
-                                   {Text(run_), Text(store_)}));
+  TRANCHE_ASSIGN(
+      auto sums,
+      connection_->Query("SELECT coalesce(sum(sent), 0), coalesce(sum(stored), 0), "
+                         "coalesce(sum(superseded), 0), coalesce(sum(unmatched), 0), "
+                         "coalesce(sum(rejected), 0), coalesce(max(to_row), 0), coalesce(sum(CASE "
+                         "WHEN from_row <> preceding THEN 1 ELSE 0 END), 0) "
+                         "FROM (SELECT *, coalesce(lag(to_row) OVER (ORDER BY from_row), 0) AS preceding "
+                         "FROM tranche_batch WHERE run_id = $1 AND "
+                         "store = $2) spans",
+                         {Text(run_), Text(store_)}));
   const TextRow& sum = sums.at(0);
   return Sink::Totals{ToCounts(sum, 0), ToNumber(sum[5]) == rows && ToNumber(sum[6]) == 0, std::nullopt};
 }
@@ -338,25 +381,27 @@ Status Ledger::Finish(int64_t rows, bool keep_batches) {
   TRANCHE_ASSIGN(Sink::Totals totals, Sum(rows));
   if (!totals.tiles) return Fail(Code::kData, "store '{}' has gaps: not all rows are committed", store_);
   const Counts& counts = totals.counts;
-  TRANCHE_ASSIGN(int64_t updated,
-                 connection_.Execute(
-                     "UPDATE tranche_run SET state = 'finished', stage_rows = $1, sent = $2, stored = $3, "
-                     "superseded = $4, unmatched = $5, rejected = $6, finished_at = CAST(CURRENT_TIMESTAMP "
-                     "AS TEXT) WHERE job_key = $7 AND store = $8 AND run_id = $9 AND epoch = $10",
-                     {Number(rows), Number(counts.sent), Number(counts.stored), Number(counts.superseded),
-                      Number(counts.unmatched), Number(counts.rejected), Text(job_key_), Text(store_),
-                      Text(run_), Number(epoch_)}));
+  TRANCHE_ASSIGN(
+      int64_t updated,
+      connection_->Execute(
+          fmt::format("UPDATE tranche_run SET state = 'finished', stage_rows = $1, sent = $2, stored = "
+                      "$3, superseded = $4, unmatched = $5, rejected = $6, finished_at = {} WHERE "
+                      "job_key = $7 AND store = $8 AND run_id = $9 AND epoch = $10",
+                      connection_->dialect().now),
+          {Number(rows), Number(counts.sent), Number(counts.stored), Number(counts.superseded),
+           Number(counts.unmatched), Number(counts.rejected), Text(job_key_), Text(store_), Text(run_),
+           Number(epoch_)}));
   if (updated != 1) return Fail(Code::kBusy, "another process has taken over store '{}' of this run", store_);
   if (keep_batches) return {};
-  TRANCHE_TRY(connection_.Execute("DELETE FROM tranche_batch WHERE run_id = $1 AND store = $2",
-                                  {Text(run_), Text(store_)}));
+  TRANCHE_TRY(connection_->Execute("DELETE FROM tranche_batch WHERE run_id = $1 AND store = $2",
+                                   {Text(run_), Text(store_)}));
   return {};
 }
 
 Status Ledger::ListRejects(const SinkContext& context, const std::function<Status(Reject)>& take) {
-  TRANCHE_ASSIGN(Columns columns, connection_.ColumnsOf("tranche_reject"));
+  TRANCHE_ASSIGN(Columns columns, connection_->ColumnsOf("tranche_reject"));
   if (columns.empty()) return {};
-  TRANCHE_ASSIGN(auto rows, connection_.Query(
+  TRANCHE_ASSIGN(auto rows, connection_->Query(
                                 "SELECT row_number, reason, column_name, content FROM tranche_reject WHERE "
                                 "run_id = $1 AND store = $2 ORDER BY row_number",
                                 {Text(context.run_id), Text(context.store)}));

@@ -33,7 +33,13 @@ class Ledger {
     std::string abandoned;  // id of an unfinished run whose place this one took; may be empty
   };
 
-  explicit Ledger(SqlConnection& connection) : connection_(connection) {}
+  explicit Ledger(SqlConnection& connection) : connection_(&connection) {}
+  // The same run, on another session: for the batches that one writes.
+  Ledger On(SqlConnection& connection) const {
+    Ledger other = *this;
+    other.connection_ = &connection;
+    return other;
+  }
 
   // Makes the tables where they are missing, enters this run or raises its epoch, and reads what it has
   // committed. Refuses what could double or lose rows: another local state's unfinished run, another stage,
@@ -42,6 +48,10 @@ class Ledger {
 
   // Refuses tables of the ledger's names that are not of its shape; makes none.
   Status CheckTables();
+  // The missing ones; Open does it by itself where the dialect has transactional_ddl.
+  Status MakeTables();
+  // The statements that make the missing ones, for people; empty where none is missing.
+  Result<std::string> Definitions();
 
   Status SetState(State state);
 
@@ -70,12 +80,11 @@ class Ledger {
   static bool Owns(std::string_view table);
 
  private:
-  Status MakeTables();
   Status Enter(const SinkContext& context, std::string_view table, Run& run);
   Status ReadCommitted(const SinkContext& context, Opened& opened);
   Status CheckComplete(const Opened& opened, const SinkContext& context);
 
-  SqlConnection& connection_;
+  SqlConnection* connection_;
   std::string job_key_, store_, run_;
   int64_t epoch_ = 0;
   int64_t committed_ = 0;  // rows

@@ -1,0 +1,381 @@
+#include "tranche/sql/postgres.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <arrow/record_batch.h>
+
+#include "tranche/base/hash.h"
+#include "tranche/sql/postgres_connection.h"
+#include "tranche/sql/postgres_copy.h"
+#include "tranche/sql/postgres_read.h"
+
+namespace tranche::sql {
+namespace {
+
+constexpr size_t kCopyBytes = 256 << 10;  // sent at a time
+
+std::string Cell(const PGresult& result, int row, int column) {
+  return {PQgetvalue(&result, row, column), static_cast<size_t>(PQgetlength(&result, row, column))};
+}
+
+class PostgresSession : public ServerSession {
+ public:
+  explicit PostgresSession(Duration timeout) : connection_(timeout) {}
+
+  Status Open(const PostgresParameters& parameters, const std::string& schema) {
+    TRANCHE_TRY(connection_.Open(parameters));
+    // Durable commits, whatever the server's default; times are UTC; names without a schema are found where
+    // the table is.
+    TRANCHE_TRY(connection_.Run(
+        "SET synchronous_commit = on; SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; "
+        "SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning; "
+        "SET standard_conforming_strings = on; SET lock_timeout = '30s'; SET intervalstyle = 'postgres'; "
+        "SET datestyle = 'ISO'; SET extra_float_digits = 1"));
+    if (schema.empty()) return {};
+    TRANCHE_TRY(
+        connection_.Run("SELECT set_config('search_path', $1 || ', ' || current_setting('search_path'), "
+                        "false)",
+                        {Text(QuoteName(schema))}));
+    return {};
+  }
+
+  // Of SqlConnection.
+  Result<int64_t> Execute(std::string_view sql, const std::vector<Value>& values) override {
+    TRANCHE_ASSIGN(PostgresResult result, connection_.Run(sql, values));
+    if (sql == "COMMIT" && std::string_view(PQcmdStatus(result.get())) != "COMMIT") {
+      return Fail(Code::kInternal, "the server answered COMMIT by {}", PQcmdStatus(result.get()));
+    }
+    return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
+  }
+  Result<std::vector<TextRow>> Query(std::string_view sql, const std::vector<Value>& values) override {
+    TRANCHE_ASSIGN(PostgresResult result, connection_.Run(sql, values));
+    std::vector<TextRow> rows;
+    for (int row = 0; row < PQntuples(result.get()); ++row) rows.push_back(ToRow(*result, row));
+    return rows;
+  }
+  Status Each(std::string_view sql, const std::vector<Value>& values,
+              const std::function<Status(const Numbers&)>& take) override {
+    Numbers numbers;
+    return connection_.Each(sql, values, [&](const PGresult& result) {
+      numbers.clear();
+      for (int column = 0; column < PQnfields(&result); ++column) {
+        numbers.push_back(std::strtoll(PQgetvalue(&result, 0, column), nullptr, 10));
+      }
+      return take(numbers);
+    });
+  }
+  Result<Columns> ColumnsOf(std::string_view table) override {
+    TRANCHE_ASSIGN(
+        auto rows,
+        Query("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = "
+              "to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+              {Text(QuoteName(table))}));
+    Columns columns;
+    for (TextRow& row : rows) columns.push_back({row[0].value_or(""), row[1].value_or("")});
+    return columns;
+  }
+  const Dialect& dialect() const override { return kPostgres; }
+
+  // Of ServerSession.
+  const Fault& fault() const override { return connection_.fault(); }
+  int64_t number() const override { return connection_.number(); }
+
+  Result<int64_t> Load(const LoadTarget& target, const arrow::RecordBatch& rows,
+                       const std::vector<Span>& spans) override {
+    TRANCHE_ASSIGN(const CopyRows copy, CopyRows::Make(rows, target.wires));
+    std::string names;
+    for (const std::string& column : target.columns) names += (names.empty() ? "" : ", ") + QuoteName(column);
+    TRANCHE_TRY(connection_.Run(
+        fmt::format("COPY {} ({}) FROM STDIN (FORMAT binary)", QuoteName(target.table), names)));
+    std::string bytes(CopyRows::Header());
+    for (Span span : spans) {
+      for (int64_t row = span.from; row < span.to; ++row) {
+        copy.Append(row, bytes);
+        if (bytes.size() < kCopyBytes) continue;
+        TRANCHE_TRY(connection_.Put(bytes));
+        bytes.clear();
+      }
+    }
+    bytes += CopyRows::Trailer();
+    TRANCHE_TRY(connection_.Put(bytes));
+    TRANCHE_ASSIGN(PostgresResult result, connection_.EndPut());
+    return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
+  }
+
+  Result<std::unique_ptr<Reader>> Read(std::string_view sql) override {
+    return ReadPostgres(connection_, sql);
+  }
+
+  Result<TableInfo> Look(std::string_view table) override;
+  Result<bool> HasUniqueIndex(const TableInfo& table, const std::vector<std::string>& key) override;
+  Status CreateLike(const TableInfo& table, const std::string& name) override;
+  Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& run) override;
+
+  Result<std::optional<std::string>> TryLock(const std::string& name) override {
+    const Value key = Number(static_cast<int64_t>(Hash64(name)));
+    TRANCHE_ASSIGN(auto got, Query("SELECT pg_try_advisory_lock($1)", {key}));
+    if (got.at(0).at(0) == "t") return std::nullopt;
+    TRANCHE_ASSIGN(
+        auto holders,
+        Query("SELECT a.application_name || coalesce(' on ' || host(a.client_addr), '') FROM pg_locks l "
+              "JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND "
+              "l.classid::bigint = ($1 >> 32) & 4294967295 AND l.objid::bigint = $1 & 4294967295",
+              {key}));
+    return holders.empty() ? "another session" : holders[0][0].value_or("another session");
+  }
+
+  Status EndSessions(const std::string& application, int64_t number) override {
+    TRANCHE_TRY(
+        Query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid "
+              "<> pg_backend_pid() AND ($2 = 0 OR pid = $2)",
+              {Text(application), sql::Number(number)}));
+    return {};
+  }
+
+ private:
+  static TextRow ToRow(const PGresult& result, int row) {
+    TextRow texts;
+    for (int column = 0; column < PQnfields(&result); ++column) {
+      if (PQgetisnull(&result, row, column)) {
+        texts.emplace_back();
+      } else {
+        texts.emplace_back(Cell(result, row, column));
+      }
+    }
+    return texts;
+  }
+  // Why another table can't simply take this one's place.
+  Result<bool> IsPlain(const std::string& oid);
+
+  PostgresConnection connection_;
+};
+
+bool IsTrue(const std::optional<std::string>& text) { return text == "t"; }
+
+Result<TableInfo> PostgresSession::Look(std::string_view table) {
+  TRANCHE_ASSIGN(
+      auto found,
+      Query("SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.relfilenode, c.relrowsecurity, EXISTS "
+            "(SELECT 1 FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgtype & 1 = 1 AND t.tgrelid IN "
+            "(SELECT relid FROM pg_partition_tree(c.oid) UNION SELECT c.oid)) OR EXISTS (SELECT 1 FROM "
+            "pg_rewrite r "
+            "WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') FROM pg_class c WHERE c.oid = "
+            "to_regclass($1)",
+            {Text(QuoteName(table))}));
+  TableInfo info;
+  if (found.empty()) return info;
+  const TextRow& row = found[0];
+  const std::string oid = row[0].value_or("0");
+  info.name = row[1].value_or("");
+  const std::string kind = row[2].value_or("");
+  if (kind == "v" || kind == "m") return Fail(Code::kJob, "'{}' is a view; name a table", table);
+  if (kind != "r" && kind != "p" && kind != "f") return Fail(Code::kJob, "'{}' is no table", table);
+  if (kind == "f") info.problem = "it is a foreign table: its server commits by itself";
+  if (row[3] == "u") info.problem = "it is UNLOGGED: its rows are lost when the server crashes";
+  info.identity = fmt::format("{}/{}", oid, row[4].value_or(""));
+  info.meddles = IsTrue(row[5]) || IsTrue(row[6]) || kind == "f";
+  TRANCHE_ASSIGN(
+      auto columns,
+      Query("SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typname, a.attnotnull, a.atthasdef OR "
+            "a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a', t.typtype FROM pg_attribute a "
+            "JOIN "
+            "pg_type t ON t.oid = a.atttypid WHERE a.attrelid = $1::text::oid AND a.attnum > 0 AND NOT "
+            "a.attisdropped ORDER BY a.attnum",
+            {Text(oid)}));
+  for (const TextRow& column : columns) {
+    info.columns.push_back({.name = column[0].value_or(""),
+                            .type = column[1].value_or(""),
+                            // An enum or a domain is written as text, and the server makes it what it is.
+                            .base = column[6] == "b" ? column[2].value_or("") : "",
+                            .not_null = IsTrue(column[3]),
+                            .has_default = IsTrue(column[4]),
+                            .generated = IsTrue(column[5])});
+  }
+  if (kind == "r") {
+    TRANCHE_ASSIGN(info.plain, IsPlain(oid));
+  }
+  return info;
+}
+
+Result<bool> PostgresSession::IsPlain(const std::string& oid) {
+  TRANCHE_ASSIGN(
+      auto rows,
+      Query(
+          "SELECT NOT EXISTS (SELECT 1 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid WHERE d.classid "
+          "= "
+          "'pg_rewrite'::regclass AND d.refobjid = c.oid) AND NOT EXISTS (SELECT 1 FROM pg_constraint k "
+          "WHERE "
+          "k.contype = 'f' AND (k.confrelid = c.oid OR k.conrelid = c.oid)) AND NOT EXISTS (SELECT 1 FROM "
+          "pg_trigger t "
+          "WHERE t.tgrelid = c.oid) AND NOT EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid) AND "
+          "NOT "
+          "EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid) AND NOT "
+          "EXISTS "
+          "(SELECT 1 FROM pg_publication_rel p WHERE p.prrelid = c.oid) AND NOT EXISTS (SELECT 1 FROM "
+          "pg_depend d "
+          "JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' WHERE d.refobjid = c.oid) AND c.relacl IS "
+          "NULL "
+          "AND NOT EXISTS (SELECT 1 FROM pg_index x WHERE x.indrelid = c.oid) AND NOT EXISTS (SELECT 1 FROM "
+          "pg_description e WHERE e.objoid = c.oid) AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE "
+          "k.conrelid = "
+          "c.oid) AND NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND (a.attacl IS NOT "
+          "NULL "
+          "OR a.atthasdef OR a.attnotnull AND a.attnum > 0)) AND pg_get_userbyid(c.relowner) = current_user "
+          "FROM pg_class c WHERE c.oid = $1::text::oid",
+          {Text(oid)}));
+  return IsTrue(rows.at(0).at(0));
+}
+
+Result<bool> PostgresSession::HasUniqueIndex(const TableInfo& table, const std::vector<std::string>& key) {
+  TRANCHE_ASSIGN(auto indexes, Query("SELECT (SELECT string_agg(lower(a.attname), chr(1) ORDER BY "
+                                     "lower(a.attname)) FROM pg_attribute a WHERE "
+                                     "a.attrelid = i.indrelid AND a.attnum = ANY "
+                                     "((i.indkey::int2[])[0:i.indnkeyatts - 1])) FROM pg_index i "
+                                     "WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid "
+                                     "AND i.indimmediate AND i.indpred "
+                                     "IS NULL AND i.indexprs IS NULL",
+                                     {Text(QuoteName(table.name))}));
+  std::vector<std::string> names;
+  for (const std::string& part : key) {
+    std::string lower = part;
+    std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+    names.push_back(std::move(lower));
+  }
+  std::ranges::sort(names);
+  std::string wanted;
+  for (const std::string& name : names) wanted += (wanted.empty() ? "" : "\1") + name;
+  return std::ranges::any_of(indexes, [&](const TextRow& row) { return row[0] == wanted; });
+}
+
+Status PostgresSession::CreateLike(const TableInfo& table, const std::string& name) {
+  TRANCHE_TRY(Execute(fmt::format("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING IDENTITY)",
+                                  QuoteName(name), QuoteName(table.name)),
+                      {}));
+  return {};
+}
+
+// A table that something depends on keeps its definition, its name and its place: its rows are replaced. Who
+// reads meanwhile sees the old rows until the transaction is committed.
+Status PostgresSession::ReplaceBy(const std::string& table, const std::string& staging, const std::string&) {
+  TRANCHE_ASSIGN(const TableInfo there, Look(table));
+  const std::string from = QuoteName(staging);
+  if (there.exists() && !there.plain) {
+    TRANCHE_ASSIGN(const TableInfo loaded, Look(staging));
+    std::string names;
+    for (const TableColumn& column : loaded.columns) {
+      const TableColumn* own = there.Find(column.name);
+      if (own == nullptr || own->generated) continue;
+      names += (names.empty() ? "" : ", ") + QuoteName(column.name);
+    }
+    TRANCHE_TRY(Execute(fmt::format("DELETE FROM {}", QuoteName(there.name)), {}));
+    TRANCHE_ASSIGN(const int64_t moved, Execute(fmt::format("INSERT INTO {} ({}) SELECT {} FROM {}",
+                                                            QuoteName(there.name), names, names, from),
+                                                {}));
+    TRANCHE_ASSIGN(auto count, Query(fmt::format("SELECT count(*) FROM {}", from), {}));
+    if (moved != ToNumber(count.at(0).at(0))) {
+      return Fail(Code::kData, "a trigger or rule of '{}' dropped {} rows", table,
+                  ToNumber(count[0][0]) - moved)
+          .Hint("nothing was published; mend the trigger, then run this again");
+    }
+    TRANCHE_TRY(Execute(fmt::format("DROP TABLE {}", from), {}));
+    return {};
+  }
+  if (there.exists()) TRANCHE_TRY(Execute(fmt::format("DROP TABLE {}", QuoteName(there.name)), {}));
+  TRANCHE_TRY(Execute(fmt::format("ALTER TABLE {} RENAME TO {}", from, QuoteName(table)), {}));
+  return {};
+}
+
+// Whether the server is this machine: then nothing is on a wire.
+bool IsLocal(std::string_view host) {
+  return host.empty() || host.starts_with('/') || host == "localhost" || host.starts_with("127.") ||
+         host == "::1";
+}
+
+class PostgresServer : public Server {
+ public:
+  PostgresServer(PostgresParameters parameters, PostgresOptions options)
+      : parameters_(std::move(parameters)), options_(std::move(options)) {}
+
+  Result<std::unique_ptr<ServerSession>> Connect(const std::string& application, Fault* fault) override {
+    PostgresParameters parameters = parameters_;
+    parameters.emplace_back("application_name", application);
+    auto session = std::make_unique<PostgresSession>(options_.timeout);
+    Status opened = session->Open(parameters, options_.schema);
+    if (!opened) {
+      if (fault != nullptr) *fault = session->fault();
+      return std::move(opened).error().In(Describe());
+    }
+    return session;
+  }
+  const Dialect& dialect() const override { return kPostgres; }
+  std::string TypeFor(std::string_view type) const override { return PostgresTypeFor(type); }
+  Fit FitFor(std::string_view type, const TableColumn& column) const override {
+    return PostgresFitFor(type, column);
+  }
+  std::string Describe() const override {
+    return fmt::format("{}/{}", Get("host").empty() ? "localhost" : Get("host"), Get("dbname"));
+  }
+  std::string target() const override {
+    return fmt::format("postgres {}:{}/{}/{}", Get("host"), Get("port"), Get("dbname"), options_.schema);
+  }
+
+ private:
+  std::string Get(std::string_view name) const {
+    for (const auto& [key, value] : parameters_) {
+      if (key == name) return value;
+    }
+    return "";
+  }
+  PostgresParameters parameters_;
+  PostgresOptions options_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> MakePostgres(const PostgresOptions& options) {
+  char* problem = nullptr;
+  std::unique_ptr<PQconninfoOption, FreePostgres> parsed(PQconninfoParse(options.url.c_str(), &problem));
+  if (!parsed) {
+    // libpq quotes the url, with the password.
+    PQfreemem(problem);
+    return Fail(Code::kJob, "the url cannot be read")
+        .Hint("write it as postgres://user@host:5432/database, the password as ${secret:NAME}");
+  }
+  PostgresParameters parameters;
+  auto given = [&](std::string_view name) {
+    return std::ranges::find(parameters, name, [](auto& entry) { return std::string_view(entry.first); }) !=
+           parameters.end();
+  };
+  for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
+    if (option->val != nullptr && *option->val != '\0') parameters.emplace_back(option->keyword, option->val);
+  }
+  // What is not said here would come from the environment.
+  if (!given("host") && !given("hostaddr")) parameters.emplace_back("host", "localhost");
+  if (!given("port")) parameters.emplace_back("port", "5432");
+  std::string host, user;
+  for (const auto& [name, value] : parameters) {
+    if (name == "host") host = value;
+    if (name == "user") user = value;
+  }
+  if (!given("dbname")) {
+    if (user.empty()) return Fail(Code::kJob, "the url names no database").Hint("write …@host:5432/database");
+    parameters.emplace_back("dbname", user);
+  }
+  if (!given("sslmode")) {
+    const bool named = given("sslrootcert");
+    parameters.emplace_back("sslmode", IsLocal(host) && !named ? "prefer" : "verify-full");
+    if (!IsLocal(host) && !named)
+      parameters.emplace_back("sslrootcert", "/etc/ssl/certs/ca-certificates.crt");
+  }
+  for (const auto& [name, value] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"keepalives", "1"},
+                                                                  {"keepalives_idle", "20"},
+                                                                  {"keepalives_interval", "5"},
+                                                                  {"keepalives_count", "3"}}) {
+    if (!given(name)) parameters.emplace_back(name, value);
+  }
+  return std::make_unique<PostgresServer>(std::move(parameters), options);
+}
+
+}  // namespace tranche::sql

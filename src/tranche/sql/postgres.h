@@ -1,0 +1,28 @@
+// PostgreSQL, and what speaks its protocol, by libpq.
+//
+// Rows go in by COPY in the binary format (https://www.postgresql.org/docs/15/sql-copy.html), so that no
+// value is written as text and read again, and a refused row is named by the server: "COPY orders, line 778".
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tranche/sql/server.h"
+
+namespace tranche::sql {
+
+struct PostgresOptions {
+  std::string url;     // postgres://user:password@host:port/database?sslmode=…, or host=… dbname=…
+  std::string schema;  // where names without one are looked up first; made names go there
+  Duration timeout = std::chrono::minutes(2);  // the longest that an answer may take
+};
+
+// Checks the url. TLS with the server's name verified unless it is a loopback address or a socket, or the url
+// says otherwise by sslmode.
+Result<std::unique_ptr<Server>> MakePostgres(const PostgresOptions& options);
+
+// For tests.
+std::string PostgresTypeFor(std::string_view type);
+Fit PostgresFitFor(std::string_view type, const TableColumn& column);
+
+}  // namespace tranche::sql

@@ -1,0 +1,293 @@
+#include "tranche/sql/postgres_connection.h"
+
+#include <poll.h>
+
+#include <cctype>
+#include <charconv>
+#include <cstring>
+
+#include "tranche/base/clock.h"
+
+namespace tranche::sql {
+namespace {
+
+constexpr Oid kInt8 = 20;
+constexpr Oid kText = 25;
+
+struct Class {
+  std::string_view prefix;  // of the SQLSTATE
+  Fault::Kind kind;
+};
+
+// https://www.postgresql.org/docs/15/errcodes-appendix.html; the longest prefix counts.
+constexpr Class kClasses[] = {
+    {"22", Fault::Kind::kRow},       // data exception
+    {"23", Fault::Kind::kRow},       // integrity constraint violation
+    {"44", Fault::Kind::kRow},       // WITH CHECK OPTION
+    {"P0001", Fault::Kind::kRow},    // RAISE EXCEPTION
+    {"54000", Fault::Kind::kRow},    // an index takes no row as large as this
+    {"42501", Fault::Kind::kFatal},  // no right, and row-level security
+    {"40", Fault::Kind::kAgain},     // serialization, deadlock
+    {"53", Fault::Kind::kAgain},     // disk, memory, connections
+    {"55P03", Fault::Kind::kAgain},  // lock not available
+    {"55006", Fault::Kind::kAgain},  // object in use
+    {"57014", Fault::Kind::kAgain},  // statement_timeout, cancelled
+    {"25006", Fault::Kind::kLost},  // read-only: the server is a standby now; another connection may find the
+                                    // right one
+    {"57P", Fault::Kind::kLost},    // shut down, crashed, starting
+    {"25P03", Fault::Kind::kLost},  // idle in transaction for too long
+    {"08", Fault::Kind::kLost},     // connection
+    {"58", Fault::Kind::kAgain},    // system: input and output
+};
+
+Fault::Kind KindOf(std::string_view state) {
+  const Class* best = nullptr;
+  for (const Class& candidate : kClasses) {
+    if (!state.starts_with(candidate.prefix)) continue;
+    if (best == nullptr || candidate.prefix.size() > best->prefix.size()) best = &candidate;
+  }
+  return best != nullptr ? best->kind : Fault::Kind::kFatal;
+}
+
+std::string Field(const PGresult& result, int field) {
+  const char* text = PQresultErrorField(&result, field);
+  return text != nullptr ? text : "";
+}
+
+// "COPY orders, line 778, column amount: …": 777.
+std::optional<int64_t> RowIn(std::string_view context) {
+  constexpr std::string_view kLine = ", line ";
+  if (!context.starts_with("COPY ")) return std::nullopt;
+  const size_t at = context.find(kLine);
+  if (at == std::string_view::npos) return std::nullopt;
+  int64_t line = 0;
+  const char* from = context.data() + at + kLine.size();
+  std::from_chars(from, context.data() + context.size(), line);
+  return line > 0 ? std::optional(line - 1) : std::nullopt;
+}
+
+// ", line 778, column amount": amount
+std::string ColumnIn(std::string_view context) {
+  constexpr std::string_view kColumn = ", column ";
+  const size_t at = context.find(kColumn);
+  if (at == std::string_view::npos) return "";
+  std::string_view rest = context.substr(at + kColumn.size());
+  return std::string(rest.substr(0, rest.find_first_of(":\n")));
+}
+
+std::string Trim(const char* text) {
+  std::string trimmed = text != nullptr ? text : "";
+  while (!trimmed.empty() && std::isspace(static_cast<unsigned char>(trimmed.back()))) trimmed.pop_back();
+  for (char& c : trimmed) {
+    if (c == '\n') c = ' ';
+  }
+  return trimmed;
+}
+
+}  // namespace
+
+Error PostgresConnection::Lost(std::string why) {
+  fault_ = {.kind = Fault::Kind::kLost};
+  connection_.reset();
+  return Fail(Code::kOutside, "the connection to the server is lost: {}", why);
+}
+
+Status PostgresConnection::Open(const PostgresParameters& parameters) {
+  std::vector<const char*> names;
+  std::vector<const char*> values;
+  for (const auto& [name, value] : parameters) {
+    names.push_back(name.c_str());
+    values.push_back(value.c_str());
+  }
+  names.push_back(nullptr);
+  values.push_back(nullptr);
+  fault_ = {};
+  connection_.reset(PQconnectStartParams(names.data(), values.data(), /*expand_dbname=*/0));
+  PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+  while (connection_ && PQstatus(connection_.get()) != CONNECTION_BAD && status != PGRES_POLLING_OK) {
+    if (status == PGRES_POLLING_FAILED) break;
+    TRANCHE_TRY(Wait(status == PGRES_POLLING_READING ? POLLIN : POLLOUT));
+    status = PQconnectPoll(connection_.get());
+  }
+  if (!connection_ || PQstatus(connection_.get()) != CONNECTION_OK) {
+    const std::string message = connection_ ? Trim(PQerrorMessage(connection_.get())) : "no memory";
+    fault_.kind = Fault::Kind::kLost;
+    Error error = Fail(Code::kOutside, "cannot connect: {}", message);
+    // libpq gives no SQLSTATE of a refused start (before version 16), only the server's words.
+    auto says = [&](std::string_view words) { return message.find(words) != std::string::npos; };
+    if (says("authentication failed") || says("no password supplied") || says("does not exist") ||
+        says("no pg_hba.conf entry") || says("certificate") || says("server does not support SSL")) {
+      fault_.kind = Fault::Kind::kFatal;
+      error.code = Code::kJob;
+    }
+    if (says("certificate") || says("root certificate file")) {
+      error.hint = "name the authority that signed the server's certificate: …?sslrootcert=/path/to/ca.pem";
+    } else if (says("server does not support SSL")) {
+      error.hint =
+          "turn on TLS in the server; sslmode=disable in the url sends passwords and rows in the clear";
+    } else if (says("authentication failed") || says("no password supplied")) {
+      error.hint = "check user and password of the url";
+    }
+    connection_.reset();
+    return error;
+  }
+  PQsetnonblocking(connection_.get(), 1);
+  PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
+  return {};
+}
+
+Status PostgresConnection::Wait(short events) {
+  pollfd waiting{.fd = PQsocket(connection_.get()), .events = events, .revents = 0};
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(timeout_).count();
+  const int64_t end = SystemClock().SteadyNanos() + timeout_.count();
+  while (true) {
+    const int64_t left = (end - SystemClock().SteadyNanos()) / 1'000'000;
+    const int ready = left > 0 ? poll(&waiting, 1, static_cast<int>(left)) : 0;
+    if (ready > 0) return {};
+    if (ready < 0 && errno == EINTR) continue;
+    return Lost(fmt::format("no answer within {} s", milliseconds / 1000.0));
+  }
+}
+
+Status PostgresConnection::Flush() {
+  while (true) {
+    const int left = PQflush(connection_.get());
+    if (left == 0) return {};
+    if (left < 0) return Lost(Trim(PQerrorMessage(connection_.get())));
+    TRANCHE_TRY(Wait(POLLIN | POLLOUT));  // a server that answers while we send must be listened to
+    if (PQconsumeInput(connection_.get()) == 0) return Lost(Trim(PQerrorMessage(connection_.get())));
+  }
+}
+
+Status PostgresConnection::Send(std::string_view sql, const std::vector<Value>& values) {
+  if (!connection_) return Lost("it was closed");
+  fault_ = {};
+  std::vector<Oid> types;
+  std::vector<const char*> texts;
+  for (const Value& value : values) {
+    types.push_back(value.type == "BIGINT" ? kInt8 : kText);
+    texts.push_back(value.text ? value.text->c_str() : nullptr);
+  }
+  const std::string text(sql);
+  const int sent = values.empty()
+                       ? PQsendQuery(connection_.get(), text.c_str())
+                       : PQsendQueryParams(connection_.get(), text.c_str(), static_cast<int>(values.size()),
+                                           types.data(), texts.data(), nullptr, nullptr, 0);
+  if (sent == 0) return Lost(Trim(PQerrorMessage(connection_.get())));
+  return Flush();
+}
+
+Result<PostgresResult> PostgresConnection::Next() {
+  while (PQisBusy(connection_.get())) {
+    TRANCHE_TRY(Wait(POLLIN));
+    if (PQconsumeInput(connection_.get()) == 0) return Lost(Trim(PQerrorMessage(connection_.get())));
+  }
+  return PostgresResult(PQgetResult(connection_.get()));
+}
+
+Error PostgresConnection::Failed(const PGresult& result) {
+  const std::string state = Field(result, PG_DIAG_SQLSTATE);
+  const std::string context = Field(result, PG_DIAG_CONTEXT);
+  if (state.empty() || PQstatus(connection_.get()) == CONNECTION_BAD) {
+    const bool ended = KindOf(state) == Fault::Kind::kLost && !state.empty();
+    Error error = Lost(ended ? Field(result, PG_DIAG_MESSAGE_PRIMARY) : Trim(PQresultErrorMessage(&result)));
+    fault_.code = state;
+    return error;
+  }
+  fault_ = {.kind = KindOf(state),
+            .code = state,
+            .row = RowIn(context),
+            .column = Field(result, PG_DIAG_COLUMN_NAME)};
+  if (fault_.column.empty()) fault_.column = ColumnIn(context);
+  std::string message = Field(result, PG_DIAG_MESSAGE_PRIMARY);
+  if (const std::string detail = Field(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty()) {
+    message += ": " + detail;
+  }
+  Error error =
+      Fail(fault_.kind == Fault::Kind::kRow ? Code::kData : Code::kOutside, "{}", Trim(message.c_str()));
+  if (state == "53100") error.hint = "the server's disk is full: free it, then run this again";
+  if (state == "42501") error.hint = "ask the owner of the database for the right, then run this again";
+  if (state == "25006") error.hint = "the server takes no writes: is it a standby?";
+  return error;
+}
+
+Result<PostgresResult> PostgresConnection::Finish() {
+  PostgresResult last;
+  std::optional<Error> failed;
+  while (true) {
+    TRANCHE_ASSIGN(PostgresResult result, Next());
+    if (!result) break;
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) {
+      if (!failed) failed = Failed(*result);
+      if (!connection_) return *std::move(failed);
+      continue;
+    }
+    last = std::move(result);
+    if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) break;
+  }
+  if (failed) return *std::move(failed);
+  if (!last) return Lost("the server answered nothing");
+  return last;
+}
+
+Result<PostgresResult> PostgresConnection::Run(std::string_view sql, const std::vector<Value>& values) {
+  TRANCHE_TRY(Send(sql, values));
+  return Finish();
+}
+
+Status PostgresConnection::Each(std::string_view sql, const std::vector<Value>& values,
+                                const std::function<Status(const PGresult&)>& take) {
+  TRANCHE_TRY(Send(sql, values));
+  PQsetSingleRowMode(connection_.get());
+  Status taken;
+  while (true) {
+    TRANCHE_ASSIGN(PostgresResult result, Next());
+    if (!result) return taken;
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_SINGLE_TUPLE && taken) taken = take(*result);
+    if (status == PGRES_FATAL_ERROR && taken) taken = Failed(*result);
+    if (!connection_) return taken;
+  }
+}
+
+Status PostgresConnection::Put(std::string_view bytes) {
+  while (true) {
+    const int put = PQputCopyData(connection_.get(), bytes.data(), static_cast<int>(bytes.size()));
+    if (put > 0) return Flush();
+    if (put < 0) return Lost(Trim(PQerrorMessage(connection_.get())));
+    TRANCHE_TRY(Flush());
+  }
+}
+
+Result<PostgresResult> PostgresConnection::EndPut() {
+  while (true) {
+    const int put = PQputCopyEnd(connection_.get(), nullptr);
+    if (put > 0) break;
+    if (put < 0) return Lost(Trim(PQerrorMessage(connection_.get())));
+    TRANCHE_TRY(Flush());
+  }
+  TRANCHE_TRY(Flush());
+  return Finish();
+}
+
+Result<std::optional<std::string_view>> PostgresConnection::Get() {
+  while (true) {
+    char* row = nullptr;
+    const int size = PQgetCopyData(connection_.get(), &row, /*async=*/1);
+    got_.reset(row);
+    if (size > 0) return std::string_view(row, static_cast<size_t>(size));
+    if (size == -2) return Lost(Trim(PQerrorMessage(connection_.get())));
+    if (size == -1) {
+      TRANCHE_TRY(Finish());
+      return std::nullopt;
+    }
+    TRANCHE_TRY(Wait(POLLIN));
+    if (PQconsumeInput(connection_.get()) == 0) return Lost(Trim(PQerrorMessage(connection_.get())));
+  }
+}
+
+// To read a long answer to its end would take longer than another connection.
+void PostgresConnection::Cancel() { connection_.reset(); }
+
+}  // namespace tranche::sql

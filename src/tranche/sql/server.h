@@ -1,0 +1,128 @@
+// Server: a database that is reached over the network, and a session on it by its own client library.
+//
+//   TRANCHE_ASSIGN(auto session, server.Connect("tranche 4f0a…"));
+//   session->Execute("BEGIN");
+//   session->Load({"orders", columns}, rows, {{0, rows.num_rows()}});
+//   session->Execute("COMMIT");
+//
+// A call that fails says by fault() what to do about it. No call takes longer than the server's timeout: then
+// the session is lost. One thread at a time; sessions of one Server may be used side by side.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <arrow/type_fwd.h>
+
+#include "tranche/base/clock.h"
+#include "tranche/base/result.h"
+#include "tranche/batch/span.h"
+#include "tranche/connector/engine.h"
+#include "tranche/sql/connection.h"
+
+namespace tranche::sql {
+
+// What kind of failure it was, by the server's own code.
+struct Fault {
+  enum class Kind {
+    kNone,
+    kRow,    // a row is to blame: a constraint, a type, a length, a trigger
+    kAgain,  // the server rolled back, or has no room just now: the whole transaction once more
+    kLost,   // the session is gone; a COMMIT that was under way may have happened or not
+    kFatal,  // a missing table or right, a mistake of ours: it will not pass by itself
+  };
+  Kind kind = Kind::kNone;
+  std::string code;            // SQLSTATE, or the number
+  std::optional<int64_t> row;  // index in the rows that were loaded, where the server names it
+  std::string column;          // where the server names it
+};
+
+// A column of a table, and how values go into it.
+struct TableColumn {
+  std::string name;
+  std::string type;  // as the server writes it: numeric(12,2)
+  std::string base;  // without length and precision, aliases resolved: numeric
+  bool not_null = false;
+  bool has_default = false;  // or makes its own values
+  bool generated = false;    // takes no value
+};
+
+// What the server says of a table.
+struct TableInfo {
+  std::string name;  // as it is written in the server; empty: there is none
+  std::vector<TableColumn> columns;
+  std::string identity;  // another one after DROP and CREATE, or TRUNCATE
+  bool meddles = false;  // triggers, rules or policies stand between a row and the table
+  bool plain = false;    // nothing depends on it: another table of its name does as well
+  std::string problem;   // why it can't keep the promise of exactly once; empty: it can
+  bool exists() const { return !name.empty(); }
+  const TableColumn* Find(std::string_view column) const;  // without case, where nothing else fits
+};
+
+// How the values of one column of rows are handed over.
+struct Fit {
+  std::string cast;      // the engine's type that they are made first; empty: as they are
+  std::string wire;      // what Load writes for them; the server's name of a type
+  bool as_text = false;  // handed over as text, and cast by the server: only by way of a staging table
+};
+
+struct LoadTarget {
+  std::string table;
+  std::vector<std::string> columns;  // of the table, in the order of the rows' columns
+  std::vector<std::string> wires;
+};
+
+class ServerSession : public SqlConnection {
+ public:
+  // Of the last call that failed.
+  virtual const Fault& fault() const = 0;
+
+  // The rows of `spans` (ascending, disjoint) into a table, by the fastest way of the server: one statement,
+  // all of them or an error. How many the server says it took.
+  virtual Result<int64_t> Load(const LoadTarget& target, const arrow::RecordBatch& rows,
+                               const std::vector<Span>& spans) = 0;
+  // Streams what a query answers, in record batches. The session is busy until the reader is at its end.
+  virtual Result<std::unique_ptr<Reader>> Read(std::string_view sql) = 0;
+
+  virtual Result<TableInfo> Look(std::string_view table) = 0;
+  virtual Result<bool> HasUniqueIndex(const TableInfo& table, const std::vector<std::string>& key) = 0;
+  // An empty table `name` with the definition of this one.
+  virtual Status CreateLike(const TableInfo& table, const std::string& name) = 0;
+  // `staging` takes the place of `table`, which may not be there: in the caller's transaction where the
+  // dialect has transactional_ddl, else as one atomic statement that leaves `run` on the table.
+  virtual Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& run) = 0;
+
+  // A lock that lasts as long as the session. Nothing, or who holds it.
+  virtual Result<std::optional<std::string>> TryLock(const std::string& name) = 0;
+  // Ends the other sessions of this application that hold up the ledger, and those that are named by their
+  // number (0: none).
+  virtual Status EndSessions(const std::string& application, int64_t number) = 0;
+  virtual int64_t number() const = 0;  // of this session, on the server
+};
+
+class Server {
+ public:
+  virtual ~Server() = default;
+  // `application` names us to the server. `fault`, where it fails, says what kind of failure it was.
+  virtual Result<std::unique_ptr<ServerSession>> Connect(const std::string& application,
+                                                         Fault* fault = nullptr) = 0;
+  virtual const Dialect& dialect() const = 0;
+
+  // The type of a column that is made for values of the engine's `type`.
+  virtual std::string TypeFor(std::string_view type) const = 0;
+  // How values of the engine's `type` go into `column`.
+  virtual Fit FitFor(std::string_view type, const TableColumn& column) const = 0;
+
+  virtual std::string Describe() const = 0;  // "db.example.com/shop", without user and password
+  virtual std::string target() const = 0;    // what names the database: host, port, database
+};
+
+inline bool IsTransient(const Fault& fault) {
+  return fault.kind == Fault::Kind::kAgain || fault.kind == Fault::Kind::kLost;
+}
+
+}  // namespace tranche::sql
