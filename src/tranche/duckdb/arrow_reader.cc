@@ -74,7 +74,7 @@ class ArrowReader : public Reader {
   Result<std::shared_ptr<arrow::RecordBatch>> NextChunk() {
     Chunk chunk(duckdb_fetch_chunk(*answer_.out()));
     if (chunk.get() == nullptr) {
-      if (const char* message = duckdb_result_error(answer_.out())) return session_->Fail(message, command_);
+      if (duckdb_result_error(answer_.out()) != nullptr) return Failure();
       return nullptr;
     }
     ArrowArray exported;
@@ -84,6 +84,27 @@ class ArrowReader : public Reader {
                          arrow::ImportRecordBatch(&exported, schema_));
     return rows;
   }
+
+  // DuckDB tells the threads of a query by an interrupt that one of them failed. Where it has but one buffer
+  // for the rows, as for registered readers, a fetch looks for the interrupt first and ends the query with
+  // that (seen in 1.5.6): nobody knows any more what the failure was. So the query is run again, for its
+  // error alone.
+  Error Failure() {
+    while (Interrupted() && !session_->interrupted()) {
+      auto again = session_->Stream(statement_, command_);
+      if (!again) return std::move(again).error();
+      answer_ = *std::move(again);
+      while (Chunk(duckdb_fetch_chunk(*answer_.out())).get() != nullptr) {
+        if (session_->interrupted()) duckdb_interrupt(session_->connection());  // it may have come too early
+      }
+      if (duckdb_result_error(answer_.out()) == nullptr) {
+        return tranche::Fail(Code::kOutside, "the query failed once, and not when it was run again");
+      }
+    }
+    return session_->Fail(duckdb_result_error(answer_.out()), command_);
+  }
+
+  bool Interrupted() { return duckdb_result_error_type(answer_.out()) == DUCKDB_ERROR_INTERRUPT; }
 
   Error Fail(const ErrorData& problem) const {
     return session_->Fail(duckdb_error_data_message(problem.get()), command_);

@@ -98,7 +98,7 @@ class DuckDbEngine : public Engine {
 
   void Unregister(const std::string& name) override { session_->instance()->RemoveReader(name); }
 
-  void Interrupt() override { duckdb_interrupt(session_->connection()); }
+  void Interrupt() override { session_->Interrupt(); }
 
  private:
   Result<Prepared> Ready(const Query& query, const Command& command) {

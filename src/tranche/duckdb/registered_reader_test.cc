@@ -153,6 +153,29 @@ TEST_F(RegisteredReaderTest, ItsErrorsComeOutUnchanged) {
   EXPECT_EQ(open_, 0);
 }
 
+// DuckDB goes on while the caller is busy with the rows it was given, by then in a thread of its own. Often,
+// for who takes up the work again when the buffer has room is left to chance.
+TEST_F(RegisteredReaderTest, ErrorsAreNotLostWhileTheCallerIsBusy) {
+  const std::string rows = "SELECT range AS i FROM range(140000)";  // a little more than the buffer takes
+  const std::string fails = Register(rows, Fail(Code::kData, "line 9 is bad"));
+  const std::string whole = Register(rows);
+  auto error_of = [&](const std::string& query) {
+    auto reader = engine_->Run({query}).value();
+    while (true) {
+      auto batch = reader->Next();
+      if (!batch) return batch.error().message;
+      if (*batch == nullptr) return std::string("none");
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  };
+  for (int turn = 0; turn < 50; ++turn) {
+    ASSERT_EQ(error_of("SELECT i FROM " + fails), "line 9 is bad") << "in turn " << turn;
+    ASSERT_EQ(error_of("SELECT CASE i WHEN 139999 THEN error('no such i') ELSE i END FROM " + whole),
+              "no such i")
+        << "in turn " << turn;
+  }
+}
+
 TEST_F(RegisteredReaderTest, IsClosedWhenTheQueryIsGivenUp) {
   std::string name = Register("SELECT range AS i FROM range(1000000)");
   {

@@ -200,6 +200,7 @@ Result<int64_t> Session::Execute(const Command& command) {
 
 Result<Prepared> Session::Prepare(const Command& command) {
   instance_->TakeCounts(connection_id_);  // of a query that failed, or was not to be counted
+  interrupted_ = false;
   Prepared statement;
   if (duckdb_prepare(connection_.get(), command.text.c_str(), statement.out()) != DuckDBSuccess) {
     return Fail(duckdb_prepare_error(statement.get()), command);
@@ -272,6 +273,11 @@ Result<Answer> Session::Stream(Prepared& statement, const Command& command) {
     return Fail(duckdb_result_error(answer.out()), command);
   }
   return answer;
+}
+
+void Session::Interrupt() {
+  interrupted_ = true;
+  duckdb_interrupt(connection_.get());
 }
 
 void Session::CountScans() {

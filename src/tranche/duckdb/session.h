@@ -71,6 +71,10 @@ class Session {
   const std::shared_ptr<Instance>& instance() const { return instance_; }
   duckdb_connection connection() const { return connection_.get(); }
 
+  // Stops what runs, from any thread.
+  void Interrupt();
+  bool interrupted() const { return interrupted_; }  // since the last Prepare
+
   void CountScans();  // at the end of a query
   const std::vector<ScanCount>& scans() const { return scans_; }
 
@@ -83,6 +87,7 @@ class Session {
   std::shared_ptr<Instance> instance_;
   Connection connection_;
   idx_t connection_id_ = 0;
+  std::atomic<bool> interrupted_ = false;
   std::vector<ScanCount> scans_;
 };
 
