@@ -130,7 +130,6 @@ bool Checker::Report(Error error, const Place& place) {
 bool Checker::Mismatch(const Node& node, const Shape& shape, const std::string& what) {
   std::string_view is = node.is_map() ? "a map" : node.is_list() ? "a list" : "a text";
   if (what == "table" && node.is_list()) return Report(NotYet("a list of tables"), node.place);
-  if (what == "mode" && node.is_map()) return Report(NotYet("a mode by column"), node.place);
   Error error = Fail(Code::kJob, "'{}' cannot be {}", what, is).Hint("it takes: " + ShapeWords(shape));
   return Report(std::move(error), node.place);
 }
@@ -303,9 +302,7 @@ Status Checker::CheckText(const Node& node, const Shape& shape, const std::strin
 
 Status Checker::CheckChoice(const Node& node, const Shape& shape, const std::string& what) {
   if (std::ranges::find(shape.choices, node.text) != shape.choices.end()) return {};
-  bool later = (what == "mode" && (node.text == "update" || node.text == "delete")) ||
-               (what == "engine" && node.text == "spark");
-  if (later) return NotYet(what + ": " + node.text);
+  if (what == "engine" && node.text == "spark") return NotYet(what + ": " + node.text);
   return WithNearest(Fail(Code::kJob, "'{}' cannot be '{}'", what, node.text), node.text, shape.choices);
 }
 

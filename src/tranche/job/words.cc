@@ -19,8 +19,8 @@ constexpr auto kLaterConnectors =
                                      "mysql", "postgres", "s3", "snowflake", "xml"});
 constexpr auto kLaterSteps =
     std::to_array<std::string_view>({"exec", "http", "image", "mask", "predict", "python", "train"});
-constexpr auto kLaterFields = std::to_array<std::string_view>(
-    {"after", "alerts", "before", "exactly_once", "late", "schedule", "shared_keys"});
+constexpr auto kLaterFields =
+    std::to_array<std::string_view>({"alerts", "exactly_once", "late", "schedule", "shared_keys"});
 
 template <size_t N>
 bool Has(const std::array<std::string_view, N>& words, std::string_view word) {

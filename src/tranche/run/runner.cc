@@ -60,7 +60,7 @@ std::string Difference(const std::string& before, const std::string& after) {
 
 bool Appends(const Store& store) {
   const Node* mode = store.value.Find("mode");
-  return (mode != nullptr && mode->is_scalar() ? mode->text : store.spec->modes.front()) == "append";
+  return (mode != nullptr ? mode->text : store.spec->modes.front()) == "append";  // a map has no text
 }
 
 class Runner {

@@ -35,19 +35,21 @@ class DuckDbStore : public Sink {
   Status Finish(SinkContext& context) override;
   Status SyncName() const;
   Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
-  std::string Describe() const override { return options_.Describe("duckdb"); }
-  std::string target() const override { return options_.Target(); }
+  std::string Describe() const override { return options_.Describe("duckdb", options_.path); }
+  std::string target() const override { return options_.TargetIn(options_.path); }
 
  private:
   using Refused = std::vector<RefusedCell>;  // ascending
 
-  Status Connect(Engine& engine, bool writable);
+  // false: the file has no such schema.
+  Result<bool> Connect(Engine& engine, bool writable);
+  Result<bool> UseSchema(const std::string& database, bool writable);
   // Checks without a write; leaves the store connected for reading.
   Status CheckTarget(const arrow::Schema& schema, Engine& engine);
   Status MakeTable(const arrow::Schema& schema);
   // Looks at the table. Whether it is there with a definition that stays; then the rows have columns that fit
-  // it.
-  Result<bool> LookAt(DuckDbTable& target);
+  // it, but for `missing` ones that are to be added.
+  Result<bool> LookAt(DuckDbTable& target, Columns& missing);
   // DuckDB itself says whether the rows fit the table at all.
   Status MakeStatements(const DuckDbTable& table);
   Result<Opened> OpenTarget(SinkContext& context);
@@ -103,14 +105,35 @@ Status DuckDbStore::Commit() {
   return {};
 }
 
-Status DuckDbStore::Connect(Engine& engine, bool writable) {
-  if (connection_) return {};
-  engine_ = &engine;
+Result<bool> DuckDbStore::Connect(Engine& engine, bool writable) {
+  if (connection_) return true;
   TRANCHE_ASSIGN(std::string name, AttachDuckDb(engine, options_.path, writable));
-  TRANCHE_TRY(engine.Execute("USE " + name));
+  TRANCHE_TRY(engine.Execute("USE " + QuoteName(name)));
+  engine_ = &engine;
+  if (!options_.schema.empty()) {
+    TRANCHE_ASSIGN(bool there, UseSchema(name, writable));
+    if (!there && writable) TRANCHE_TRY(options_.CheckMissing());
+    if (!there) return false;
+  }
   connection_ = sql::Connect(engine);
   ledger_ = std::make_unique<sql::Ledger>(*connection_);
-  return {};
+  return true;
+}
+
+// Names are then of the schema: the table's, and those of the ledger.
+Result<bool> DuckDbStore::UseSchema(const std::string& database, bool writable) {
+  const std::string schema = fmt::format("{}.{}", QuoteName(database), QuoteName(options_.schema));
+  if (writable && options_.makes_table()) {
+    TRANCHE_TRY(engine_->Execute("CREATE SCHEMA IF NOT EXISTS " + schema));
+  }
+  TRANCHE_ASSIGN(
+      auto found,
+      engine_->Select({SqlText(fmt::format("SELECT 1 FROM duckdb_schemas() WHERE database_name = {} AND "
+                                           "lower(schema_name) = lower({})",
+                                           QuoteText(database), QuoteText(options_.schema)))}));
+  if (found.empty()) return false;
+  TRANCHE_TRY(engine_->Execute("USE " + schema));
+  return true;
 }
 
 // The rows' schema with their position in the batch.
@@ -141,25 +164,29 @@ Status DuckDbStore::MakeTable(const arrow::Schema& schema) {
 
 Status DuckDbStore::Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) {
   TRANCHE_TRY(options_.Check(*schema));
-  if (!Exists(options_.path)) return {};
+  if (!Exists(options_.path)) return options_.before.empty() ? options_.CheckMissing() : Status();
   return options_.Lasting(LookIntoDuckDb(engine, options_.path, [&](Engine& session) {
     return DuckDbStore(options_).CheckTarget(*schema, session);
   }));
 }
 
 Status DuckDbStore::CheckTarget(const arrow::Schema& schema, Engine& engine) {
-  TRANCHE_TRY(Connect(engine, /*writable=*/false));
+  TRANCHE_ASSIGN(bool there, Connect(engine, /*writable=*/false));
+  if (!there) return options_.CheckMissing();
   TRANCHE_TRY(MakeTable(schema));
   TRANCHE_TRY(ledger_->CheckTables());
+  if (!options_.before.empty()) return {};  // who knows what the table will be then
   DuckDbTable target(*connection_, options_.table);
-  TRANCHE_ASSIGN(bool keeps, LookAt(target));
-  if (!keeps) return {};
+  Columns missing;
+  TRANCHE_ASSIGN(bool keeps, LookAt(target, missing));
+  if (!target.exists()) return options_.CheckMissing();
+  if (!keeps || !missing.empty()) return {};
   return MakeStatements(target);
 }
 
 Result<Opened> DuckDbStore::Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) {
   TRANCHE_TRY(options_.Prepare(*schema));
-  Status connected = Connect(*context.engine, /*writable=*/true);
+  auto connected = Connect(*context.engine, /*writable=*/true);
   if (!connected) return std::move(connected).error().At(options_.place);
   TRANCHE_TRY(MakeTable(*schema));
   auto open = [&]() -> Result<Opened> {
@@ -186,27 +213,33 @@ Result<Opened> DuckDbStore::OpenTarget(SinkContext& context) {
   if (!run.abandoned.empty()) {
     TRANCHE_TRY(engine_->Execute("DROP TABLE IF EXISTS " + QuoteName(options_.Staging(run.abandoned))));
   }
+  if (run.state == sql::Ledger::State::kNew) TRANCHE_TRY(RunStatements(options_.before, *connection_));
   TRANCHE_TRY(OpenTable(context, run.opened.committed.rows() > 0));
   if (!context.trust_target) TRANCHE_TRY(CheckStored(run.opened));
   TRANCHE_TRY(ledger_->SetState(sql::Ledger::State::kOpened));
   return run.opened;
 }
 
-Result<bool> DuckDbStore::LookAt(DuckDbTable& target) {
+Result<bool> DuckDbStore::LookAt(DuckDbTable& target, Columns& missing) {
   TRANCHE_TRY(target.Look());
   const bool keeps = options_.Keeps(target);
-  if (keeps) TRANCHE_TRY(target.CheckTakes(columns_));
-  return keeps;
+  if (!keeps) return false;
+  TRANCHE_TRY(target.CheckTakes(columns_, options_.adds_columns()));
+  missing = target.Without(columns_);
+  return true;
 }
 
 Status DuckDbStore::OpenTable(SinkContext& context, bool resumed) {
   DuckDbTable target(*connection_, options_.table);
-  TRANCHE_ASSIGN(bool keeps, LookAt(target));
+  Columns missing;
+  TRANCHE_ASSIGN(bool keeps, LookAt(target, missing));
+  if (!missing.empty()) TRANCHE_TRY(target.Add(missing));
   loaded_ = options_.replaces() ? options_.Staging(context.run_id) : target.name();
   DuckDbTable loaded(*connection_, loaded_);
   TRANCHE_TRY(loaded.Look());
   if (!loaded.exists()) {
     if (resumed && !context.trust_target) return options_.TableGone(loaded_);
+    if (!target.exists()) TRANCHE_TRY(options_.CheckMissing());
     TRANCHE_TRY(options_.replaces() && keeps ? target.CreateLike(loaded_)
                                              : loaded.Create(columns_, options_.key));
     TRANCHE_TRY(loaded.Look());
@@ -356,6 +389,7 @@ Status DuckDbStore::Finish(SinkContext& context) {
       TRANCHE_TRY(target.ReplaceBy(loaded_, columns_));
       TRANCHE_TRY(Failpoint("replace.swapped"));
     }
+    TRANCHE_TRY(RunStatements(options_.after, *connection_));
     TRANCHE_TRY(ledger_->Finish(context.rows, context.keep_batches));
     return Commit();
   });
@@ -372,7 +406,8 @@ Status DuckDbStore::SyncName() const {
 
 Status DuckDbStore::ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) {
   if (!connection_ && !Exists(options_.path)) return {};
-  TRANCHE_TRY(Connect(*context.engine, /*writable=*/false));
+  TRANCHE_ASSIGN(bool there, Connect(*context.engine, /*writable=*/false));
+  if (!there) return {};
   return ledger_->ListRejects(context, take);
 }
 
@@ -397,14 +432,15 @@ SinkSpec DuckDbSink() {
       "`replace` loads into a table beside and swaps both in one transaction. A table with constraints, "
       "defaults or indexes "
       "keeps them: its rows are replaced.";
-  spec.shape = DatabaseShape("labs.duckdb");
+  spec.shape = DatabaseShape("labs.duckdb", Schemas::kSome);
   spec.example = "duckdb: {path: labs.duckdb, table: labs, mode: replace}";
   spec.modes = {"append", "replace", "upsert"};
   spec.guarantee = "exactly once, by a ledger in the same file";
   spec.policy.rows = 100'000;  // a transaction of DuckDB costs some 10 ms, whatever it holds
   spec.policy.bytes = 64 << 20;
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
-    TRANCHE_ASSIGN(DatabaseOptions parsed, DatabaseOptions::Parse(options));
+    TRANCHE_ASSIGN(DatabaseOptions parsed, DatabaseOptions::Parse(options, Schemas::kSome));
+    TRANCHE_TRY(parsed.CheckModeIsThere());
     return std::make_unique<DuckDbStore>(std::move(parsed));
   };
   return spec;

@@ -34,13 +34,16 @@ bool IsExact(std::string_view type) {
 }
 bool IsNumber(std::string_view type) { return IsExact(type) || type == "DOUBLE" || type == "FLOAT"; }
 
+// The type of a column that is made; one of NULLs alone has none.
+std::string TypeOf(const Column& column) { return column.type == "\"NULL\"" ? "INTEGER" : column.type; }
+
 }  // namespace
 
 Status DuckDbTable::Look() {
   columns_.clear();
   sql::SqlConnection& connection = connection_;
   auto name = [&] { return std::vector<Value>{sql::Text(name_)}; };
-  constexpr std::string_view kHere = "database_name = current_database() AND schema_name = 'main'";
+  constexpr std::string_view kHere = "database_name = current_database() AND schema_name = current_schema()";
   TRANCHE_ASSIGN(
       auto views,
       connection.Query(fmt::format("SELECT view_name FROM duckdb_views() WHERE {} AND lower(view_name) "
@@ -101,16 +104,32 @@ Status DuckDbTable::Create(const Columns& columns, const std::vector<std::string
   std::string sql = fmt::format("CREATE TABLE {} (", QuoteName(name_));
   for (const Column& column : columns) {
     sql += fmt::format("{}{} {}", &column == &columns.front() ? "" : ", ", QuoteName(column.name),
-                       column.type == "\"NULL\"" ? "INTEGER" : column.type);
+                       TypeOf(column));
   }
   if (!key.empty()) sql += fmt::format(", PRIMARY KEY ({})", NameList(key));
   TRANCHE_TRY(connection_.Execute(sql + ")"));
   return Look();
 }
 
-Status DuckDbTable::CheckTakes(const Columns& columns) const {
+Columns DuckDbTable::Without(const Columns& columns) const {
+  Columns missing;
   for (const Column& column : columns) {
-    if (Find(column.name)) continue;
+    if (!Find(column.name)) missing.push_back(column);
+  }
+  return missing;
+}
+
+Status DuckDbTable::Add(const Columns& columns) {
+  for (const Column& column : columns) {
+    TRANCHE_TRY(connection_.Execute(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", QuoteName(name_),
+                                                QuoteName(column.name), TypeOf(column))));
+  }
+  return Look();
+}
+
+Status DuckDbTable::CheckTakes(const Columns& columns, bool adds) const {
+  for (const Column& column : columns) {
+    if (adds || Find(column.name)) continue;
     std::string near = Nearest(column.name, NamesOf(this->columns()));
     return Fail(Code::kJob, "table '{}' has no column '{}'{}", name_, column.name,
                 near.empty() ? "" : fmt::format("; did you mean '{}'?", near))

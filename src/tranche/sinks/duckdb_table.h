@@ -22,7 +22,10 @@ class DuckDbTable {
   bool NeedsValue(std::string_view column) const;  // NOT NULL
 
   Status Create(const Columns& columns, const std::vector<std::string>& key);
-  Status CheckTakes(const Columns& columns) const;
+  // Those that the table does not have.
+  Columns Without(const Columns& columns) const;
+  Status Add(const Columns& columns);
+  Status CheckTakes(const Columns& columns, bool adds) const;
 
   // It has no constraint, default or index: another table of the same name does as well.
   bool plain() const { return plain_; }

@@ -14,6 +14,7 @@
 namespace tranche {
 namespace {
 
+constexpr int kSqlError = 1;      // SQLITE_ERROR
 constexpr int kForeignKey = 787;  // SQLITE_CONSTRAINT_FOREIGNKEY
 
 // Another program writes, or holds the file longer than we wait.
@@ -29,16 +30,17 @@ class SqliteStore : public Sink {
   Result<Totals> Sum(SinkContext& context) override { return ledger_->Sum(context.rows); }
   Status Finish(SinkContext& context) override;
   Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
-  std::string Describe() const override { return options_.Describe("sqlite"); }
-  std::string target() const override { return options_.Target(); }
+  std::string Describe() const override { return options_.Describe("sqlite", options_.path); }
+  std::string target() const override { return options_.TargetIn(options_.path); }
 
  private:
   Status Connect(sqlite::Access access);
   // Checks without a write; leaves the store connected for reading.
   Status CheckTarget(std::shared_ptr<arrow::Schema> schema, Engine& engine);
   // Looks at the table and makes rows_. Whether it is there with a definition that stays; then the rows fit
-  // it.
-  Result<bool> LookAt(SqliteTable& target, std::shared_ptr<arrow::Schema> schema, Engine& engine);
+  // it, but for `missing` columns that are to be added.
+  Result<bool> LookAt(SqliteTable& target, std::shared_ptr<arrow::Schema> schema, Engine& engine,
+                      Columns& missing);
   Status MakeWriter(const SqliteTable& table);
   Result<Opened> OpenTarget(std::shared_ptr<arrow::Schema> schema, SinkContext& context);
   Status OpenTable(std::shared_ptr<arrow::Schema> schema, SinkContext& context, bool resumed);
@@ -47,6 +49,7 @@ class SqliteStore : public Sink {
   Result<std::optional<WriteReport>> Attempt(const Batch& batch, SinkContext& context,
                                              SqliteWriter::Refused& refused);
   Result<bool> Commit(SqliteWriter::Refused& refused);
+  Status RunStatements(const std::vector<Statement>& statements);
   // Runs `work` in a transaction that is rolled back if it fails.
   template <typename Work>
   auto Transact(Work work) -> decltype(work());
@@ -81,16 +84,19 @@ Status SqliteStore::Connect(sqlite::Access access) {
 
 Status SqliteStore::Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) {
   TRANCHE_TRY(options_.Check(*schema));
-  if (!Exists(options_.path)) return {};
+  if (!Exists(options_.path)) return options_.before.empty() ? options_.CheckMissing() : Status();
   return options_.Lasting(SqliteStore(options_).CheckTarget(std::move(schema), engine));
 }
 
 Status SqliteStore::CheckTarget(std::shared_ptr<arrow::Schema> schema, Engine& engine) {
   TRANCHE_TRY(Connect(sqlite::Access::kReadOnly));
   TRANCHE_TRY(ledger_->CheckTables());
+  if (!options_.before.empty()) return {};  // who knows what the table will be then
   SqliteTable target(*database_, options_.table);
-  TRANCHE_ASSIGN(bool keeps, LookAt(target, std::move(schema), engine));
-  if (!keeps) return {};
+  Columns missing;
+  TRANCHE_ASSIGN(bool keeps, LookAt(target, std::move(schema), engine, missing));
+  if (!target.exists()) return options_.CheckMissing();
+  if (!keeps || !missing.empty()) return {};
   return MakeWriter(target);
 }
 
@@ -117,28 +123,42 @@ Result<Opened> SqliteStore::OpenTarget(std::shared_ptr<arrow::Schema> schema, Si
   if (!run.abandoned.empty()) {
     TRANCHE_TRY(database_->Execute("DROP TABLE IF EXISTS " + QuoteName(options_.Staging(run.abandoned))));
   }
+  if (run.state == sql::Ledger::State::kNew) TRANCHE_TRY(RunStatements(options_.before));
   TRANCHE_TRY(OpenTable(std::move(schema), context, run.opened.committed.rows() > 0));
   if (!context.trust_target) TRANCHE_TRY(CheckStored(run.opened, context));
   TRANCHE_TRY(ledger_->SetState(sql::Ledger::State::kOpened));
   return run.opened;
 }
 
-Result<bool> SqliteStore::LookAt(SqliteTable& target, std::shared_ptr<arrow::Schema> schema, Engine& engine) {
+// What SQLite has against the user's own SQL is the user's to mend.
+Status SqliteStore::RunStatements(const std::vector<Statement>& statements) {
+  Status status = tranche::RunStatements(statements, *connection_);
+  if (!status && (database_->error_code() & 0xff) == kSqlError) status.error().code = Code::kJob;
+  return status;
+}
+
+Result<bool> SqliteStore::LookAt(SqliteTable& target, std::shared_ptr<arrow::Schema> schema, Engine& engine,
+                                 Columns& missing) {
   TRANCHE_TRY(target.Look());
   const bool keeps = options_.Keeps(target);
   TRANCHE_ASSIGN(rows_, SqliteRows::Make(engine, std::move(schema), keeps ? target.columns() : Columns{}));
-  if (keeps) TRANCHE_TRY(target.CheckTakes(rows_->columns()));
-  return keeps;
+  if (!keeps) return false;
+  TRANCHE_TRY(target.CheckTakes(rows_->columns(), options_.adds_columns()));
+  missing = target.Without(rows_->columns());
+  return true;
 }
 
 Status SqliteStore::OpenTable(std::shared_ptr<arrow::Schema> schema, SinkContext& context, bool resumed) {
   SqliteTable target(*database_, options_.table);
-  TRANCHE_ASSIGN(bool keeps, LookAt(target, std::move(schema), *context.engine));
+  Columns missing;
+  TRANCHE_ASSIGN(bool keeps, LookAt(target, std::move(schema), *context.engine, missing));
+  if (!missing.empty()) TRANCHE_TRY(target.Add(missing));
   loaded_ = options_.replaces() ? options_.Staging(context.run_id) : target.name();
   SqliteTable loaded(*database_, loaded_);
   TRANCHE_TRY(loaded.Look());
   if (!loaded.exists()) {
     if (resumed && !context.trust_target) return options_.TableGone(loaded_);
+    if (!target.exists()) TRANCHE_TRY(options_.CheckMissing());
     TRANCHE_TRY(options_.replaces() && keeps ? target.CreateLike(loaded_)
                                              : loaded.Create(rows_->columns(), options_.key));
     TRANCHE_TRY(loaded.Look());
@@ -236,6 +256,7 @@ Status SqliteStore::Finish(SinkContext& context) {
       TRANCHE_TRY(target.ReplaceBy(loaded_, rows_->columns()));
       TRANCHE_TRY(Failpoint("replace.swapped"));
     }
+    TRANCHE_TRY(RunStatements(options_.after));
     TRANCHE_TRY(ledger_->Finish(context.rows, context.keep_batches));
     return database_->Execute("COMMIT");
   });
@@ -274,12 +295,13 @@ SinkSpec SqliteSink() {
       "`replace` loads into a table beside and swaps both in one transaction. A table with a definition of "
       "its own (keys, "
       "constraints, indexes, triggers, views on it) keeps it: its rows are replaced.";
-  spec.shape = DatabaseShape("issues.db");
+  spec.shape = DatabaseShape("issues.db", Schemas::kNone);
   spec.example = "sqlite: {path: issues.db, table: issues, mode: upsert, key: [id]}";
   spec.modes = {"append", "replace", "upsert"};
   spec.guarantee = "exactly once, by a ledger in the same file";
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
-    TRANCHE_ASSIGN(DatabaseOptions parsed, DatabaseOptions::Parse(options));
+    TRANCHE_ASSIGN(DatabaseOptions parsed, DatabaseOptions::Parse(options, Schemas::kNone));
+    TRANCHE_TRY(parsed.CheckModeIsThere());
     return std::make_unique<SqliteStore>(std::move(parsed));
   };
   return spec;

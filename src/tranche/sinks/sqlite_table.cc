@@ -137,12 +137,29 @@ Status SqliteTable::CreateLike(const std::string& name) {
   return database_.Execute(fmt::format("CREATE TABLE {} {}", QuoteName(name), AfterName(sql_)));
 }
 
-Status SqliteTable::CheckTakes(const Columns& columns) const {
+Columns SqliteTable::Without(const Columns& columns) const {
+  Columns missing;
+  for (const Column& column : columns) {
+    if (!FindColumn(this->columns(), column.name)) missing.push_back(column);
+  }
+  return missing;
+}
+
+Status SqliteTable::Add(const Columns& columns) {
+  for (const Column& column : columns) {
+    TRANCHE_TRY(database_.Execute(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", QuoteName(name_),
+                                              QuoteName(column.name), column.type)));
+  }
+  return Look();
+}
+
+Status SqliteTable::CheckTakes(const Columns& columns, bool adds) const {
   std::vector<std::string> names;
   for (const ColumnInfo& column : columns_) names.push_back(column.name);
   for (const Column& column : columns) {
     auto found = std::ranges::find_if(
         columns_, [&](const ColumnInfo& own) { return Lower(own.name) == Lower(column.name); });
+    if (found == columns_.end() && adds) continue;
     if (found == columns_.end()) {
       std::string near = Nearest(column.name, names);
       return Fail(Code::kJob, "table '{}' has no column '{}'{}", name_, column.name,

@@ -25,8 +25,12 @@ class SqliteTable {
   std::string RowIdName() const;
 
   Status Create(const Columns& columns, const std::vector<std::string>& key);
-  // That rows of `columns` can be inserted: each is there, and no other must have a value.
-  Status CheckTakes(const Columns& columns) const;
+  // Those that the table does not have.
+  Columns Without(const Columns& columns) const;
+  Status Add(const Columns& columns);
+  // That rows of `columns` can be inserted: each is there, or will be where `adds`, and no other must have a
+  // value.
+  Status CheckTakes(const Columns& columns, bool adds) const;
 
   // Its definition is no more than names and types as Create makes them, and nothing else refers to it:
   // another table of the same name does as well.

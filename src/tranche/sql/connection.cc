@@ -123,11 +123,12 @@ class EngineConnection : public SqlConnection {
   }
 
   Result<Columns> ColumnsOf(std::string_view table) override {
-    TRANCHE_ASSIGN(auto rows,
-                   Query("SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = "
-                         "current_database() AND schema_name = 'main' AND lower(table_name) = lower($1) "
-                         "ORDER BY column_index",
-                         {Text(std::string(table))}));
+    TRANCHE_ASSIGN(
+        auto rows,
+        Query("SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = "
+              "current_database() AND schema_name = current_schema() AND lower(table_name) = lower($1) "
+              "ORDER BY column_index",
+              {Text(std::string(table))}));
     Columns columns;
     for (TextRow& row : rows) columns.push_back({row[0].value_or(""), row[1].value_or("")});
     return columns;

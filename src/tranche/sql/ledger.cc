@@ -207,6 +207,7 @@ Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& ru
       TRANCHE_TRY(connection_->Execute("DELETE FROM tranche_batch WHERE run_id = $1 AND store = $2",
                                        {Text(row[1].value_or("")), Text(store_)}));
       if (!finished) run.abandoned = row[1].value_or("");
+      if (same_run && row[4] == "opened") run.state = State::kOpened;
     }
     TRANCHE_TRY(connection_->Execute(
         "UPDATE tranche_run SET ledger_id = $1, run_id = $2, run_number = $3, epoch = $4, stage_id = $5, "

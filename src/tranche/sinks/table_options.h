@@ -1,0 +1,122 @@
+// What the stores into a table of a database have in common, whatever the database: their options, and the
+// words of their errors.
+//
+//   struct FileOptions : TableOptions { std::string path; };
+//   spec.shape = Shape::Object({{"path", Shape::Path(), …}} + TableFields(Schemas::kNone));
+//   TRANCHE_TRY(parsed.ParseTable(options, Schemas::kNone));
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <arrow/type_fwd.h>
+
+#include "tranche/base/result.h"
+#include "tranche/connector/options.h"
+#include "tranche/connector/shape.h"
+#include "tranche/sql/connection.h"
+
+namespace tranche {
+
+enum class Mode { kAppend, kReplace, kUpsert, kUpdate, kDelete, kChanges };
+
+// What a row of mode changes asks for.
+enum class Change { kInsert, kUpdate, kUpsert, kDelete };
+
+struct Changes {
+  std::string column;                                  // says it; is not stored itself
+  std::vector<std::pair<std::string, Change>> values;  // of the column, as text; all others are refused
+  bool Has(Change change) const {
+    return std::ranges::find(values, change, &std::pair<std::string, Change>::second) != values.end();
+  }
+};
+
+// Which columns the table must have.
+enum class TableColumns {
+  kCreate,  // all of the rows'; a missing table is made
+  kEvolve,  // those that are missing are added
+  kStrict,  // all of the rows', and the table must be there
+};
+
+// SQL of the user's own, one statement or several.
+struct Statement {
+  std::string text;
+  Place place;
+};
+
+// Whether the database has schemas: then `table: a.b` is a table of schema a.
+enum class Schemas { kNone, kSome };
+
+std::vector<Field> TableFields(Schemas schemas);
+
+struct TableOptions {
+  std::string schema;  // empty: that of the session
+  std::string table;
+  Mode mode = Mode::kAppend;
+  Changes changes;               // of mode changes
+  std::vector<std::string> key;  // empty in modes append and replace
+  TableColumns columns = TableColumns::kCreate;
+  std::vector<Statement> before;  // in the transaction that opens the run, before the table is looked at
+  std::vector<Statement> after;   // in the transaction that publishes
+  Place place;
+
+  Status ParseTable(const Options& options, Schemas schemas);
+
+  Status CheckModeIsThere() const {
+    if (mode <= Mode::kUpsert) return {};
+    return Fail(Code::kJob, "mode {} is not in this version", ModeName()).At(place);
+  }
+  bool replaces() const { return mode == Mode::kReplace; }
+  // A row may become a new row of the table: all columns that need a value must have one, and a missing table
+  // is no mistake.
+  bool inserts() const {
+    return mode == Mode::kChanges ? changes.Has(Change::kInsert) || changes.Has(Change::kUpsert)
+                                  : mode != Mode::kUpdate && mode != Mode::kDelete;
+  }
+  bool deletes() const { return mode == Mode::kDelete || changes.Has(Change::kDelete); }
+  bool adds_columns() const { return columns == TableColumns::kEvolve; }
+  bool makes_table() const { return inserts() && columns != TableColumns::kStrict; }
+  // Two rows of the table with one key would be a mistake.
+  bool needs_unique_key() const { return inserts() && !key.empty(); }
+  // Whether a column of the rows goes into the table.
+  bool Writes(std::string_view column) const;
+  bool InKey(std::string_view column) const;
+
+  // The rows have the columns that the options name. Looks at nothing else.
+  Status CheckRows(const arrow::Schema& schema) const;
+
+  // Whether the table (after its Look) is there with a definition that stays.
+  template <typename Table>
+  bool Keeps(const Table& table) const {
+    return table.exists() && !(replaces() && table.plain());
+  }
+
+  std::string Staging(std::string_view run_id) const {
+    return table + "__tranche_" + std::string(run_id.substr(0, 8));
+  }
+  std::string TableName() const { return schema.empty() ? table : schema + "." + table; }
+  std::string_view ModeName() const;
+  std::string Describe(std::string_view connector, std::string_view database) const;
+  // For Sink::target: several stores may append to one table.
+  std::string TargetIn(std::string_view database) const;
+
+  // `stored` rows were committed, `there` are in the table.
+  Status CheckStored(int64_t stored, int64_t there) const;
+  // There is no such table: an error, where it is not made.
+  Status CheckMissing() const;
+  Error TableGone(std::string_view name) const;
+  Error NoUniqueIndex() const;
+
+  // What came of a look at the target before the run, for Sink::Check: the errors that stay until Open.
+  Status Lasting(Status looked) const;
+};
+
+// Runs them one after the other, in the caller's transaction. What the database says against one is at its
+// place.
+Status RunStatements(const std::vector<Statement>& statements, sql::SqlConnection& connection);
+
+}  // namespace tranche
