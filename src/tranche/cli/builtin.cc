@@ -38,6 +38,7 @@ Registry BuiltinRegistry() {
   registry.Add(ArrowSink());
   registry.Add(SqliteSink());
   registry.Add(DuckDbSink());
+  registry.Add(PostgresSink());
   return registry;
 }
 

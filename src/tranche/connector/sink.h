@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -82,6 +83,10 @@ struct SinkContext {
   // Asks whether `more` rejects are still allowed (with those committed and in flight); an error of
   // Code::kData if not.
   std::function<Status(int64_t more)> allow_rejects;
+  // After a failure that may pass by itself: waits as the store's retry policy says, and answers whether to
+  // try again. `attempt` counts from 1.
+  std::function<bool(int attempt)> try_again;
+  std::optional<Duration> timeout;  // of the retry policy: the longest that an answer may take
 };
 
 struct Opened {
@@ -131,6 +136,9 @@ class Sink {
   // another stage. Such a store may have batches of a stage that is not sealed yet; context.rows is 0 until
   // it is.
   virtual bool aside() const { return false; }
+
+  // Most batches at a time, where the options allow fewer than the spec does.
+  virtual int parallel() const { return std::numeric_limits<int>::max(); }
 
   // What it alone may write: the path of its file or folder, and the table within; "" where others may write
   // as well.

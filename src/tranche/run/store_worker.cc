@@ -93,7 +93,9 @@ Status StoreWorker::Open(std::shared_ptr<arrow::Schema> schema, std::string stag
                    .rows = rows,
                    .engine = engine_.get(),
                    .journal = journal_.get(),
-                   .clock = &context_.clock};
+                   .clock = &context_.clock,
+                   .try_again = [this](int attempt) { return TryAgain(attempt, 0); },
+                   .timeout = planned_.store->retry.timeout};
   TRANCHE_ASSIGN(opened_, planned_.sink->Open(std::move(schema), sink_context_));
   TRANCHE_TRY(context_.budget.Add(origin, opened_.counts.rejected));
   context_.progress.rows_stored += opened_.counts.stored;
@@ -106,7 +108,8 @@ Status StoreWorker::Open(std::shared_ptr<arrow::Schema> schema, std::string stag
 
 Status StoreWorker::MakeLanes() {
   const int asked = planned_.store->batch.parallel;
-  const int count = std::min(asked > 0 ? asked : context_.options.threads, planned_.store->spec->parallel);
+  const int count = std::min({asked > 0 ? asked : context_.options.threads, planned_.store->spec->parallel,
+                              planned_.sink->parallel()});
   for (int i = 0; i < std::max(count, 1); ++i) {
     Lane& lane = *lanes_.emplace_back(std::make_unique<Lane>());
     lane.context = sink_context_;
@@ -137,11 +140,20 @@ Result<WriteReport> StoreWorker::TryWrite(Lane& lane, const Batch& batch) {
   return report;
 }
 
-// The same span again and again until its outcome is known: exponential backoff with full jitter.
-Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
+// Exponential backoff with full jitter. `salt`: what is retried side by side waits differently.
+bool StoreWorker::TryAgain(int attempt, int64_t salt) {
   const RetryPolicy& policy = planned_.store->retry;
+  if (attempt >= policy.attempts || context_.stop.requested()) return false;
+  std::minstd_rand random(static_cast<uint32_t>(context_.run.seed + salt + attempt));
+  const double most =
+      std::min<double>(policy.most.count(), policy.least.count() * std::pow(2.0, attempt - 1));
+  context_.clock.Sleep(Duration(static_cast<int64_t>(std::uniform_real_distribution(0.0, most)(random))));
+  return true;
+}
+
+// The same span again and again until its outcome is known.
+Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
   const int64_t begun = context_.clock.SteadyNanos();
-  std::minstd_rand random(static_cast<uint32_t>(context_.run.seed + batch.span.from));
   for (int attempt = 1;; ++attempt) {
     TRANCHE_ASSIGN(WriteReport report, TryWrite(lane, batch));
     switch (report.outcome) {
@@ -156,15 +168,12 @@ Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
       case WriteReport::Outcome::kUnknown:
         break;
     }
-    if (attempt >= policy.attempts) {
+    TRANCHE_TRY(context_.stop.Check());
+    if (!TryAgain(attempt, batch.span.from)) {
       return Fail(Code::kOutside, "store '{}': rows {} to {} could not be stored in {} attempts: {}", name(),
                   batch.span.from, batch.span.to, attempt, report.message)
           .Hint("run it again to resume");
     }
-    TRANCHE_TRY(context_.stop.Check());
-    const double most =
-        std::min<double>(policy.most.count(), policy.least.count() * std::pow(2.0, attempt - 1));
-    context_.clock.Sleep(Duration(static_cast<int64_t>(std::uniform_real_distribution(0.0, most)(random))));
   }
 }
 

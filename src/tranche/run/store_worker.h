@@ -53,6 +53,7 @@ class StoreWorker {
   struct Lane;
   Status MakeLanes();
   Status Write(Lane& lane, Cutter& cutter);
+  bool TryAgain(int attempt, int64_t salt);
   Status WriteBatch(Lane& lane, const Batch& batch);
   Result<WriteReport> TryWrite(Lane& lane, const Batch& batch);
   void Note(const WriteReport& report, Span span, double seconds, int retries);

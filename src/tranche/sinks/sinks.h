@@ -11,5 +11,6 @@ SinkSpec ParquetSink();
 SinkSpec ArrowSink();
 SinkSpec SqliteSink();
 SinkSpec DuckDbSink();
+SinkSpec PostgresSink();
 
 }  // namespace tranche

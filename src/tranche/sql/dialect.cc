@@ -22,7 +22,8 @@ const Dialect kPostgres{.name = "postgres",
                         .share_lock = "FOR SHARE",
                         .now = "CAST(CURRENT_TIMESTAMP AS TEXT)",
                         .counts_in_run = false,
-                        .temporary = "TEMPORARY"};
+                        .temporary = "TEMPORARY",
+                        .temporary_options = "ON COMMIT DELETE ROWS"};
 
 // A key of InnoDB takes 3072 bytes; IGNORE would hide more than a key that is there already.
 const Dialect kMariaDb{.name = "mariadb",

@@ -378,6 +378,14 @@ Result<Sink::Totals> Ledger::Sum(int64_t rows) {
   return Sink::Totals{ToCounts(sum, 0), ToNumber(sum[5]) == rows && ToNumber(sum[6]) == 0, std::nullopt};
 }
 
+Result<bool> Ledger::Finished() {
+  TRANCHE_ASSIGN(auto rows,
+                 connection_->Query("SELECT state FROM tranche_run WHERE job_key = $1 AND store = $2 AND "
+                                    "run_id = $3",
+                                    {Text(job_key_), Text(store_), Text(run_)}));
+  return !rows.empty() && rows[0][0] == kStates[static_cast<int>(State::kFinished)];
+}
+
 Status Ledger::Finish(int64_t rows, bool keep_batches) {
   TRANCHE_ASSIGN(Sink::Totals totals, Sum(rows));
   if (!totals.tiles) return Fail(Code::kData, "store '{}' has gaps: not all rows are committed", store_);

@@ -69,6 +69,8 @@ class Ledger {
   // Open.
   Status NoteCommitted(const SinkContext& context, int64_t rows);
 
+  // Whether the run is finished there: by a COMMIT whose answer was lost.
+  Result<bool> Finished();
   Result<Sink::Totals> Sum(int64_t rows);
   // Totals into the run's row, state finished; the batch rows go unless they are kept.
   Status Finish(int64_t rows, bool keep_batches);

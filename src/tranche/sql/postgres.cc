@@ -13,6 +13,7 @@
 namespace tranche::sql {
 namespace {
 
+constexpr Duration kTimeout = std::chrono::minutes(2);
 constexpr size_t kCopyBytes = 256 << 10;  // sent at a time
 
 std::string Cell(const PGresult& result, int row, int column) {
@@ -33,10 +34,11 @@ class PostgresSession : public ServerSession {
         "SET standard_conforming_strings = on; SET lock_timeout = '30s'; SET intervalstyle = 'postgres'; "
         "SET datestyle = 'ISO'; SET extra_float_digits = 1"));
     if (schema.empty()) return {};
-    TRANCHE_TRY(
-        connection_.Run("SELECT set_config('search_path', $1 || ', ' || current_setting('search_path'), "
-                        "false)",
-                        {Text(QuoteName(schema))}));
+    // No other schema: a table of the same name there is another table.
+    TRANCHE_ASSIGN(auto found,
+                   Query("SELECT set_config('search_path', $1, false), to_regnamespace($1) IS NULL",
+                         {Text(QuoteName(schema))}));
+    if (found.at(0).at(1) == "t") return Fail(Code::kJob, "there is no schema '{}'", schema);
     return {};
   }
 
@@ -108,6 +110,10 @@ class PostgresSession : public ServerSession {
   }
 
   Result<TableInfo> Look(std::string_view table) override;
+  Result<bool> MayCreate() override {
+    TRANCHE_ASSIGN(auto rows, Query("SELECT has_schema_privilege(current_schema(), 'CREATE')", {}));
+    return rows.at(0).at(0) == "t";
+  }
   Result<bool> HasUniqueIndex(const TableInfo& table, const std::vector<std::string>& key) override;
   Status CreateLike(const TableInfo& table, const std::string& name) override;
   Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& run) override;
@@ -160,7 +166,9 @@ Result<TableInfo> PostgresSession::Look(std::string_view table) {
             "(SELECT 1 FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgtype & 1 = 1 AND t.tgrelid IN "
             "(SELECT relid FROM pg_partition_tree(c.oid) UNION SELECT c.oid)) OR EXISTS (SELECT 1 FROM "
             "pg_rewrite r "
-            "WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') FROM pg_class c WHERE c.oid = "
+            "WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'), EXISTS (SELECT 1 FROM pg_trigger t WHERE "
+            "t.tgdeferrable AND t.tgrelid = c.oid), has_table_privilege(c.oid, 'INSERT') FROM pg_class c "
+            "WHERE c.oid = "
             "to_regclass($1)",
             {Text(QuoteName(table))}));
   TableInfo info;
@@ -173,6 +181,8 @@ Result<TableInfo> PostgresSession::Look(std::string_view table) {
   if (kind != "r" && kind != "p" && kind != "f") return Fail(Code::kJob, "'{}' is no table", table);
   if (kind == "f") info.problem = "it is a foreign table: its server commits by itself";
   if (row[3] == "u") info.problem = "it is UNLOGGED: its rows are lost when the server crashes";
+  if (!IsTrue(row[8])) info.problem = "this user may not INSERT into it";
+  info.deferred = IsTrue(row[7]);
   info.identity = fmt::format("{}/{}", oid, row[4].value_or(""));
   info.meddles = IsTrue(row[5]) || IsTrue(row[6]) || kind == "f";
   TRANCHE_ASSIGN(
@@ -297,10 +307,11 @@ class PostgresServer : public Server {
   PostgresServer(PostgresParameters parameters, PostgresOptions options)
       : parameters_(std::move(parameters)), options_(std::move(options)) {}
 
-  Result<std::unique_ptr<ServerSession>> Connect(const std::string& application, Fault* fault) override {
+  Result<std::unique_ptr<ServerSession>> Connect(const std::string& application,
+                                                 std::optional<Duration> timeout, Fault* fault) override {
     PostgresParameters parameters = parameters_;
     parameters.emplace_back("application_name", application);
-    auto session = std::make_unique<PostgresSession>(options_.timeout);
+    auto session = std::make_unique<PostgresSession>(timeout.value_or(kTimeout));
     Status opened = session->Open(parameters, options_.schema);
     if (!opened) {
       if (fault != nullptr) *fault = session->fault();

@@ -13,8 +13,7 @@ namespace tranche::sql {
 
 struct PostgresOptions {
   std::string url;     // postgres://user:password@host:port/database?sslmode=…, or host=… dbname=…
-  std::string schema;  // where names without one are looked up first; made names go there
-  Duration timeout = std::chrono::minutes(2);  // the longest that an answer may take
+  std::string schema;  // of names without one; empty: the server's own search path
 };
 
 // Checks the url. TLS with the server's name verified unless it is a loopback address or a socket, or the url

@@ -150,11 +150,9 @@ Fit PostgresFitFor(std::string_view type, const TableColumn& column) {
   if (base == "numeric") return NumericFit(type, column);
   const Direct* direct = FindDirect(base);
   if (direct == nullptr) return {.cast = type == "VARCHAR" ? "" : "VARCHAR", .wire = "text", .as_text = true};
+  const bool text = direct->cast == "VARCHAR";
   // JSON of nested values, not the engine's own way to write them.
-  const bool json = base == "json" || base == "jsonb";
-  if ((IsNested(type) || IsList(type)) && direct->cast == "VARCHAR")
-    return {.cast = "JSON", .wire = std::string(direct->wire)};
-  if (json && type == "JSON") return {.cast = "", .wire = std::string(direct->wire)};
+  if (text && (IsNested(type) || IsList(type))) return {.cast = "JSON", .wire = std::string(direct->wire)};
   return {.cast = direct->cast == type ? "" : std::string(direct->cast), .wire = std::string(direct->wire)};
 }
 

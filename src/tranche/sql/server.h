@@ -1,8 +1,8 @@
 // Server: a database that is reached over the network, and a session on it by its own client library.
 //
-//   TRANCHE_ASSIGN(auto session, server.Connect("tranche 4f0a…"));
+//   TRANCHE_ASSIGN(auto session, server.Connect("tranche 4f0a…", {}));
 //   session->Execute("BEGIN");
-//   session->Load({"orders", columns}, rows, {{0, rows.num_rows()}});
+//   session->Load(target, rows, {{0, rows.num_rows()}});
 //   session->Execute("COMMIT");
 //
 // A call that fails says by fault() what to do about it. No call takes longer than the server's timeout: then
@@ -55,10 +55,11 @@ struct TableColumn {
 struct TableInfo {
   std::string name;  // as it is written in the server; empty: there is none
   std::vector<TableColumn> columns;
-  std::string identity;  // another one after DROP and CREATE, or TRUNCATE
-  bool meddles = false;  // triggers, rules or policies stand between a row and the table
-  bool plain = false;    // nothing depends on it: another table of its name does as well
-  std::string problem;   // why it can't keep the promise of exactly once; empty: it can
+  std::string identity;   // another one after DROP and CREATE, or TRUNCATE
+  bool deferred = false;  // some constraint is checked at the end of a transaction
+  bool meddles = false;   // triggers, rules or policies stand between a row and the table
+  bool plain = false;     // nothing depends on it: another table of its name does as well
+  std::string problem;    // why it can't keep the promise of exactly once; empty: it can
   bool exists() const { return !name.empty(); }
   const TableColumn* Find(std::string_view column) const;  // without case, where nothing else fits
 };
@@ -89,6 +90,7 @@ class ServerSession : public SqlConnection {
   virtual Result<std::unique_ptr<Reader>> Read(std::string_view sql) = 0;
 
   virtual Result<TableInfo> Look(std::string_view table) = 0;
+  virtual Result<bool> MayCreate() = 0;  // tables, where names without a schema go
   virtual Result<bool> HasUniqueIndex(const TableInfo& table, const std::vector<std::string>& key) = 0;
   // An empty table `name` with the definition of this one.
   virtual Status CreateLike(const TableInfo& table, const std::string& name) = 0;
@@ -107,8 +109,10 @@ class ServerSession : public SqlConnection {
 class Server {
  public:
   virtual ~Server() = default;
-  // `application` names us to the server. `fault`, where it fails, says what kind of failure it was.
+  // `application` names us to the server; no answer may take longer than `timeout`. `fault`, where it fails,
+  // says what kind of failure it was.
   virtual Result<std::unique_ptr<ServerSession>> Connect(const std::string& application,
+                                                         std::optional<Duration> timeout,
                                                          Fault* fault = nullptr) = 0;
   virtual const Dialect& dialect() const = 0;
 

@@ -1,0 +1,144 @@
+#include "tranche/sinks/server_rows.h"
+
+#include <algorithm>
+#include <array>
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include "tranche/batch/arrow_error.h"
+#include "tranche/batch/cutter.h"
+
+namespace tranche {
+namespace {
+
+constexpr std::string_view kUnfitColumn = "__tranche_unfit";  // the number of a column and a reason, or NULL
+
+bool IsExact(std::string_view type) {
+  return type.ends_with("INT") || type == "INTEGER" || type.starts_with("DECIMAL(");
+}
+bool IsNumber(std::string_view type) { return IsExact(type) || type == "DOUBLE" || type == "FLOAT"; }
+bool IsTime(std::string_view type) { return type == "DATE" || type.starts_with("TIME"); }
+
+struct Conversion {
+  std::string expression;
+  std::string unfit;  // a condition, or empty
+};
+
+Conversion ConversionOf(const Column& column, const sql::Fit& fit) {
+  const std::string name = QuoteName(column.name);
+  if (fit.cast == "JSON") return {fmt::format("CAST(to_json({}) AS VARCHAR)", name), ""};
+  if (fit.cast.empty() && fit.wire != "uuid") return {name, ""};
+  if (fit.cast == "VARCHAR") return {fmt::format("CAST({} AS VARCHAR)", name), ""};
+  if (fit.wire == "uuid" && fit.cast.empty()) return {fmt::format("CAST({} AS VARCHAR)", name), ""};
+  const std::string tried = fmt::format("TRY_CAST({} AS {})", name, fit.cast);
+  std::string unfit = fmt::format("{} IS NULL", tried);
+  if ((IsExact(fit.cast) && IsNumber(column.type)) || (IsTime(fit.cast) && IsTime(column.type))) {
+    unfit = fmt::format("TRY_CAST({} AS {}) IS DISTINCT FROM {}", tried, column.type, name);
+  } else if (IsExact(fit.cast) && column.type == "VARCHAR") {
+    unfit += fmt::format(" OR TRY_CAST({} AS DOUBLE) IS DISTINCT FROM CAST({} AS DOUBLE)", name, tried);
+  }
+  return {fit.wire == "uuid" ? fmt::format("CAST({} AS VARCHAR)", tried) : tried,
+          fmt::format("({} IS NOT NULL AND ({}))", name, unfit)};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ServerRows>> ServerRows::Make(Engine& engine, std::shared_ptr<arrow::Schema> schema,
+                                                     const sql::Server& server, const sql::TableInfo& table,
+                                                     const TableOptions& options) {
+  std::unique_ptr<ServerRows> rows(new ServerRows(engine));
+  TRANCHE_ASSIGN(rows->table_, BatchTable::Make(engine, schema));
+  rows->info_ = table;
+  bool converts = false;
+  std::string select;
+  std::string unfit;
+  for (int i = 0; i < schema->num_fields(); ++i) {
+    const tranche::Column& column = rows->table_->columns().at(static_cast<size_t>(i));
+    if (!options.Writes(column.name)) continue;
+    const sql::TableColumn* target = rows->info_.Find(column.name);
+    if (target == nullptr) return Fail(Code::kInternal, "no column for '{}'", column.name);
+    const sql::Fit fit = server.FitFor(column.type, *target);
+    const Conversion conversion = ConversionOf(column, fit);
+    converts = converts || conversion.expression != QuoteName(column.name);
+    select +=
+        fmt::format("{}{} AS {}", select.empty() ? "" : ", ", conversion.expression, QuoteName(column.name));
+    if (!conversion.unfit.empty()) {
+      unfit += fmt::format(
+          " WHEN {} THEN concat({}, ' value ', left(CAST({} AS VARCHAR), 100), ' does not fit ', {})",
+          conversion.unfit, rows->columns_.size(), QuoteName(column.name), QuoteText(target->type));
+    }
+    rows->columns_.push_back({target, fit, i, options.InKey(column.name)});
+  }
+  if (converts) {
+    rows->select_ = fmt::format("SELECT {}, {} AS {} FROM {}", select,
+                                unfit.empty() ? "NULL::VARCHAR" : fmt::format("CASE{} END", unfit),
+                                QuoteName(kUnfitColumn), rows->table_->from());
+  }
+  return rows;
+}
+
+bool ServerRows::as_text() const {
+  return std::ranges::any_of(columns_, [](const Column& column) { return column.fit.as_text; });
+}
+
+Status ServerRows::Convert() {
+  TRANCHE_ASSIGN(auto reader, engine_.Run({SqlText(select_)}));
+  arrow::RecordBatchVector parts;
+  while (true) {
+    TRANCHE_ASSIGN(auto part, reader->Next());
+    if (part == nullptr) break;
+    parts.push_back(std::move(part));
+  }
+  if (parts.empty()) return Fail(Code::kInternal, "a batch lost its rows on the way to the server");
+  TRANCHE_ARROW_ASSIGN(rows_, "convert", "a batch", arrow::ConcatenateRecordBatches(parts));
+  return {};
+}
+
+// A NULL that can't be stored needs no word of the server's.
+void ServerRows::FindNulls(std::vector<RefusedCell>& refused) const {
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    const Column& column = columns_[i];
+    if (!column.key && !column.column->not_null) continue;
+    const arrow::Array& values = *rows_->column(static_cast<int>(i));
+    for (int64_t row = 0; values.null_count() > 0 && row < values.length(); ++row) {
+      if (!values.IsNull(row)) continue;
+      refused.push_back({row,
+                         column.key ? "a column of the key is NULL" : "NULL in a column that is NOT NULL",
+                         column.column->name});
+    }
+  }
+}
+
+Result<std::vector<RefusedCell>> ServerRows::Load(const Batch& batch) {
+  std::vector<RefusedCell> refused;
+  if (select_.empty()) {
+    std::vector<int> indices;
+    for (const Column& column : columns_) indices.push_back(column.index);
+    TRANCHE_ARROW_ASSIGN(rows_, "take", "columns of a batch", batch.rows->SelectColumns(indices));
+  } else {
+    table_->Set({batch.rows});
+    TRANCHE_TRY(Convert());
+    const auto& unfit = static_cast<const arrow::StringArray&>(*rows_->column(rows_->num_columns() - 1));
+    for (int64_t row = 0; unfit.null_count() < unfit.length() && row < unfit.length(); ++row) {
+      if (unfit.IsNull(row)) continue;
+      const std::string text = unfit.GetString(row);
+      const size_t space = text.find(' ');
+      refused.push_back({row, text.substr(space + 1), columns_.at(std::stoul(text)).column->name});
+    }
+    TRANCHE_ARROW_ASSIGN(rows_, "take", "columns of a batch", rows_->RemoveColumn(rows_->num_columns() - 1));
+  }
+  if (rows_->num_rows() != batch.span.rows())
+    return Fail(Code::kInternal, "a batch lost rows on the way to the server");
+  const size_t unfit = refused.size();
+  FindNulls(refused);
+  if (refused.size() > unfit) {
+    std::ranges::stable_sort(refused, {}, &RefusedCell::row);
+    const auto twice = std::ranges::unique(refused, {}, &RefusedCell::row);
+    refused.erase(twice.begin(), twice.end());
+  }
+  return refused;
+}
+
+}  // namespace tranche

@@ -1,0 +1,295 @@
+#include "tranche/sinks/server_writer.h"
+
+#include <algorithm>
+
+#include <arrow/builder.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include "tranche/batch/arrow_error.h"
+#include "tranche/sql/bisect.h"
+
+namespace tranche {
+namespace {
+
+constexpr std::string_view kStaging = "tranche_staging";
+constexpr std::string_view kPosition = "__tranche_position";  // of a row in its batch
+constexpr size_t kAskEvery = 100;                             // rejects
+
+int64_t RowsOf(const std::vector<Span>& spans) {
+  int64_t rows = 0;
+  for (Span span : spans) rows += span.rows();
+  return rows;
+}
+
+// The n-th row of spans.
+int64_t NthOf(const std::vector<Span>& spans, int64_t n) {
+  for (Span span : spans) {
+    if (n < span.rows()) return span.from + n;
+    n -= span.rows();
+  }
+  return -1;
+}
+
+// Those rows of `spans` that are in [from, to).
+std::vector<Span> Cut(const std::vector<Span>& spans, int64_t from, int64_t to) {
+  std::vector<Span> cut;
+  for (Span span : spans) {
+    const Span part{std::max(span.from, from), std::min(span.to, to)};
+    if (part.from < part.to) cut.push_back(part);
+  }
+  return cut;
+}
+
+// Spans of indices into `spans`, as spans of rows.
+std::vector<Span> Through(const std::vector<Span>& spans, const std::vector<Span>& indices) {
+  std::vector<Span> rows;
+  for (Span index : indices) {
+    int64_t before = 0;
+    for (Span span : spans) {
+      const Span part{std::max(index.from - before, int64_t{0}) + span.from,
+                      std::min(index.to - before, span.rows()) + span.from};
+      if (part.from < part.to) rows.push_back(part);
+      before += span.rows();
+    }
+  }
+  return rows;
+}
+
+void Insert(std::vector<RefusedCell>& refused, RefusedCell cell) {
+  refused.insert(std::ranges::upper_bound(refused, cell.row, {}, &RefusedCell::row), std::move(cell));
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> WithPosition(const arrow::RecordBatch& rows) {
+  arrow::Int64Builder positions;
+  TRANCHE_ARROW_TRY("number", "the rows of a batch", positions.Reserve(rows.num_rows()));
+  for (int64_t row = 0; row < rows.num_rows(); ++row) positions.UnsafeAppend(row);
+  TRANCHE_ARROW_ASSIGN(auto array, "number", "the rows of a batch", positions.Finish());
+  TRANCHE_ARROW_ASSIGN(auto numbered, "number", "the rows of a batch",
+                       rows.AddColumn(rows.num_columns(), std::string(kPosition), array));
+  return numbered;
+}
+
+}  // namespace
+
+ServerWriter::ServerWriter(sql::ServerSession& session, const sql::TableInfo& table,
+                           const TableOptions& options, const ServerRows& rows)
+    : session_(session), table_(table), options_(options), rows_(rows) {
+  staged_ = !options.key.empty() || table.meddles || rows.as_text();
+  target_.table = table.name;
+  staging_.table = kStaging;
+  for (const ServerRows::Column& column : rows.columns()) {
+    target_.columns.push_back(column.column->name);
+    target_.wires.push_back(column.fit.wire);
+  }
+  staging_.columns = target_.columns;
+  staging_.columns.emplace_back(kPosition);
+  staging_.wires = target_.wires;
+  staging_.wires.emplace_back("int8");
+}
+
+Status ServerWriter::Prepare() {
+  if (!staged_) return {};
+  const sql::Dialect& dialect = session_.dialect();
+  std::string columns;
+  for (const ServerRows::Column& column : rows_.columns()) {
+    columns += fmt::format("{} {}, ", QuoteName(column.column->name),
+                           column.fit.as_text ? std::string(dialect.text_type) : column.column->type);
+  }
+  TRANCHE_TRY(session_.Execute(fmt::format("CREATE {} TABLE {} ({}{} BIGINT PRIMARY KEY) {}",
+                                           dialect.temporary, QuoteName(kStaging), columns,
+                                           QuoteName(kPosition), dialect.temporary_options)));
+  return {};
+}
+
+bool ServerWriter::RowFault(const Status& status) const {
+  return !status && session_.fault().kind == sql::Fault::Kind::kRow;
+}
+
+Status ServerWriter::Settle() {
+  if (!table_.deferred) return {};
+  TRANCHE_TRY(session_.Execute("SET CONSTRAINTS ALL IMMEDIATE"));
+  return {};
+}
+
+Result<std::optional<std::string>> ServerWriter::Probe(const std::function<Status()>& work) {
+  TRANCHE_TRY(session_.Execute("SAVEPOINT tranche_probe"));
+  Status done = work();
+  if (!done && !RowFault(done) && done.error().code != Code::kData) return std::move(done).error();
+  TRANCHE_TRY(session_.Execute("ROLLBACK TO SAVEPOINT tranche_probe"));
+  if (done) return std::nullopt;
+  return done.error().message;
+}
+
+Result<int64_t> ServerWriter::LoadGuided(const sql::LoadTarget& target,
+                                         const std::shared_ptr<arrow::RecordBatch>& rows, Refused& refused,
+                                         const std::function<Status(int64_t)>& allow) {
+  std::vector<Span> left = Without(rows->num_rows(), refused);
+  int64_t loaded = 0;
+  size_t asked = refused.size();
+  while (RowsOf(left) > 0) {
+    TRANCHE_TRY(session_.Execute("SAVEPOINT tranche_rows"));
+    int64_t taken = 0;
+    auto load = [&](const std::vector<Span>& spans) -> Status {
+      TRANCHE_ASSIGN(taken, session_.Load(target, *rows, spans));
+      return Settle();
+    };
+    Status done = load(left);
+    if (done) {
+      loaded += taken;
+      break;
+    }
+    if (!RowFault(done)) return std::move(done).error();
+    const sql::Fault fault = session_.fault();
+    TRANCHE_TRY(session_.Execute("ROLLBACK TO SAVEPOINT tranche_rows"));
+    if (fault.row && *fault.row < RowsOf(left)) {
+      const int64_t row = NthOf(left, *fault.row);
+      Insert(refused, {row, done.error().message, fault.column});
+      const std::vector<Span> before = Cut(left, 0, row);
+      if (RowsOf(before) == 0 || load(before)) {
+        loaded += RowsOf(before) > 0 ? taken : 0;
+        left = Cut(left, row + 1, rows->num_rows());
+      } else if (session_.fault().kind == sql::Fault::Kind::kRow) {
+        TRANCHE_TRY(session_.Execute("ROLLBACK TO SAVEPOINT tranche_rows"));
+        left = Without(rows->num_rows(), refused);  // not even they go in: once more, without the row
+        loaded = 0;
+      } else {
+        return Fail(Code::kOutside, "a batch could not be loaded: {}", done.error().message);
+      }
+    } else {  // the server does not say which
+      TRANCHE_ASSIGN(auto found, sql::Bisect(RowsOf(left), [&](const std::vector<Span>& indices) {
+                       return Probe([&] { return load(Through(left, indices)); });
+                     }));
+      if (found.empty()) return std::move(done).error();
+      std::vector<int64_t> bad;
+      for (const sql::RefusedRow& row : found) bad.push_back(NthOf(left, row.row));
+      for (size_t i = 0; i < found.size(); ++i) Insert(refused, {bad[i], found[i].reason, ""});
+      std::vector<Span> good;
+      for (Span span : left) {
+        for (int64_t row = span.from; row < span.to; ++row) {
+          if (std::ranges::binary_search(bad, row)) continue;
+          if (good.empty() || good.back().to != row) good.push_back({row, row});
+          ++good.back().to;
+        }
+      }
+      left = std::move(good);
+    }
+    if (refused.size() >= asked + kAskEvery) {
+      TRANCHE_TRY(allow(static_cast<int64_t>(refused.size())));
+      asked = refused.size();
+    }
+  }
+  return loaded;
+}
+
+Status ServerWriter::Write(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow) {
+  return staged_ ? WriteStaged(refused, counts, allow) : WriteDirect(refused, counts, allow);
+}
+
+Status ServerWriter::WriteDirect(Refused& refused, Counts& counts,
+                                 const std::function<Status(int64_t)>& allow) {
+  TRANCHE_ASSIGN(counts.stored, LoadGuided(target_, rows_.rows(), refused, allow));
+  counts.rejected = static_cast<int64_t>(refused.size());
+  return {};
+}
+
+std::string ServerWriter::Where(const std::vector<Span>& positions) const {
+  std::string where;
+  for (Span span : positions) {
+    where += fmt::format("{}(s.{} >= {} AND s.{} < {})", where.empty() ? "(" : " OR ", QuoteName(kPosition),
+                         span.from, QuoteName(kPosition), span.to);
+  }
+  return where.empty() ? "(1 = 0)" : where + ")";
+}
+
+// One statement over the staging table. Where the server took fewer rows than it was given, a trigger has
+// dropped some.
+Status ServerWriter::Merge(const std::string& where, Counts& counts) {
+  std::vector<sql::Assignment> columns;
+  std::string same;
+  for (const ServerRows::Column& column : rows_.columns()) {
+    const std::string name = QuoteName(column.column->name);
+    const std::string value =
+        column.fit.as_text ? fmt::format("CAST(s.{} AS {})", name, column.column->type) : "s." + name;
+    columns.push_back({column.column->name, value, column.key});
+    if (column.key) same += fmt::format("{}t.{} = {}", same.empty() ? "" : " AND ", name, value);
+  }
+  const sql::Dialect& dialect = session_.dialect();
+  const std::string staging(kStaging);
+  TRANCHE_ASSIGN(auto count, session_.Query(fmt::format("SELECT count(*) FROM {} s WHERE {}",
+                                                        QuoteName(staging), where)));
+  const int64_t given = sql::ToNumber(count.at(0).at(0));
+  counts.unmatched = 0;
+  std::string sql;
+  if (options_.mode == Mode::kUpdate || options_.mode == Mode::kDelete) {
+    TRANCHE_ASSIGN(auto matched,
+                   session_.Query(fmt::format(
+                       "SELECT count(*) FROM {} s WHERE {} AND EXISTS (SELECT 1 FROM {} t WHERE {})",
+                       QuoteName(staging), where, QuoteName(table_.name), same)));
+    counts.stored = sql::ToNumber(matched.at(0).at(0));
+    counts.unmatched = given - counts.stored;
+    sql = options_.mode == Mode::kUpdate ? UpdateSql(dialect, table_.name, staging, columns, where)
+                                         : DeleteSql(dialect, table_.name, staging, columns, where);
+  } else {
+    counts.stored = given;
+    sql = options_.key.empty() ? InsertSql(dialect, table_.name, staging, columns, where)
+                               : UpsertSql(dialect, table_.name, staging, columns, where);
+  }
+  TRANCHE_ASSIGN(const int64_t changed, session_.Execute(sql));
+  if (changed < counts.stored && dialect.on_conflict && !sql.ends_with("DO NOTHING")) {
+    return Fail(Code::kData, "a trigger or rule of table '{}' dropped the row", table_.name);
+  }
+  return Settle();
+}
+
+Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
+                                 const std::function<Status(int64_t)>& allow) {
+  TRANCHE_ASSIGN(auto numbered, WithPosition(*rows_.rows()));
+  TRANCHE_ASSIGN(const int64_t staged, LoadGuided(staging_, numbered, refused, allow));
+  const std::string staging = QuoteName(kStaging);
+  if (!options_.key.empty()) {
+    std::string same;
+    for (const ServerRows::Column& column : rows_.columns()) {
+      if (!column.key) continue;
+      const std::string name = QuoteName(column.column->name);
+      same += fmt::format(" AND s.{0} = later.{0}", name);
+    }
+    TRANCHE_ASSIGN(
+        counts.superseded,
+        session_.Execute(session_.dialect().on_conflict
+                             ? fmt::format("DELETE FROM {0} s USING {0} later WHERE later.{1} > s.{1}{2}",
+                                           staging, QuoteName(kPosition), same)
+                             : fmt::format("DELETE s FROM {0} s JOIN {0} later ON later.{1} > s.{1}{2}",
+                                           staging, QuoteName(kPosition), same)));
+  }
+  const std::string all = Where({{0, numbered->num_rows()}});
+  TRANCHE_TRY(session_.Execute("SAVEPOINT tranche_rows"));
+  Status merged = Merge(all, counts);
+  if (!merged && !RowFault(merged) && merged.error().code != Code::kData) return merged;
+  if (!merged) {
+    TRANCHE_TRY(session_.Execute("ROLLBACK TO SAVEPOINT tranche_rows"));
+    TRANCHE_ASSIGN(auto found, sql::Bisect(numbered->num_rows(), [&](const std::vector<Span>& positions) {
+                     return Probe([&] {
+                       Counts probed;
+                       return Merge(Where(positions), probed);
+                     });
+                   }));
+    if (found.empty()) return merged;
+    std::vector<Span> bad;
+    for (sql::RefusedRow& row : found) {
+      bad.push_back({row.row, row.row + 1});
+      Insert(refused, {row.row, std::move(row.reason), ""});
+    }
+    TRANCHE_TRY(allow(static_cast<int64_t>(refused.size())));
+    TRANCHE_TRY(session_.Execute(fmt::format("DELETE FROM {} s WHERE {}", staging, Where(bad))));
+    TRANCHE_TRY(Merge(all, counts));
+  }
+  counts.rejected = static_cast<int64_t>(refused.size());
+  if (staged != counts.superseded + counts.stored + counts.unmatched + counts.rejected -
+                    (numbered->num_rows() - staged)) {
+    return Fail(Code::kInternal, "a batch lost rows in its staging table");
+  }
+  return {};
+}
+
+}  // namespace tranche

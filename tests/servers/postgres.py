@@ -1,0 +1,165 @@
+"""A PostgreSQL of a test's own: TLS, passwords, a free port of 127.0.0.1, a data folder that goes with it.
+
+    with Postgres() as server:
+        url = server.url(server.create_database())
+        server.kill(); server.sql("SELECT count(*) FROM orders", database)
+"""
+import glob
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+PASSWORD = "the-password-of-tests"
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+max_connections = 60
+ssl = on
+fsync = {durable}
+full_page_writes = {durable}
+shared_buffers = 128MB
+max_wal_size = 2GB
+"""
+ACCESS = """
+local all all trust
+hostssl all all 127.0.0.1/32 scram-sha-256
+host plain all 127.0.0.1/32 scram-sha-256
+"""
+
+
+def binaries():
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    if not found:
+        raise SystemExit("there is no PostgreSQL: run scripts/setup")
+    return found[-1]
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def alive(pid):
+    """A process that nobody has waited for yet is dead all the same."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Postgres:
+    def __init__(self, durable=False):
+        self.durable = durable
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tranche-postgres-"))
+        self.folder.chmod(0o755)  # of another user than the server's, where we are root
+        self.data = self.folder / "data"
+        self.port = free_port()
+        self.databases = 0
+
+    def _run(self, *command, **more):
+        """As a user that PostgreSQL accepts: it refuses root."""
+        if os.getuid() == 0:
+            command = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups", "--reset-env", "--", *command)
+        return subprocess.run([str(part) for part in command], cwd="/", check=True, capture_output=True, text=True, **more)
+
+    def _certificates(self):
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=tests", "-keyout", "ca.key",
+                "-out", "ca.pem")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
+        (self.folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
+                "-extfile", "names", "-out", "server.crt")
+
+    def __enter__(self):
+        try:
+            if os.getuid() == 0:
+                shutil.chown(self.folder, "postgres", "postgres")
+            password = self.folder / "password"
+            password.write_text(PASSWORD)
+            password.chmod(0o644)
+            self._run(f"{binaries()}/initdb", "-D", self.data, "-U", "tranche", "-A", "scram-sha-256", f"--pwfile={password}",
+                      "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+            self._certificates()
+            for name in ("server.key", "server.crt"):
+                shutil.copy(self.folder / name, self.data / name)
+                if os.getuid() == 0:
+                    shutil.chown(self.data / name, "postgres", "postgres")
+                (self.data / name).chmod(0o600)
+            with open(self.data / "postgresql.conf", "a") as file:
+                file.write(SETTINGS.format(durable="on" if self.durable else "off"))
+                file.write(f"port = {self.port}\nunix_socket_directories = '{self.folder}'\n")
+            (self.data / "pg_hba.conf").write_text(ACCESS)
+            self.start()
+            self.sql("CREATE DATABASE plain")
+            return self
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_):
+        if self.pid():
+            self._stop(signal.SIGINT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def pid(self):
+        try:
+            return int((self.data / "postmaster.pid").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def start(self):
+        try:
+            self._run(f"{binaries()}/pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.folder / "log", "start")
+        except subprocess.CalledProcessError as error:
+            log = self.folder / "log"
+            raise RuntimeError(f"PostgreSQL did not start: {error.stderr}{log.read_text()[-2000:] if log.exists() else ''}")
+
+    def _children(self, pid):
+        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+        return [int(child) for child in listed.split()]
+
+    def _stop(self, how):
+        pid = self.pid()
+        processes = [pid, *self._children(pid)]
+        for process in processes if how == signal.SIGKILL else [pid]:
+            try:
+                os.kill(process, how)
+            except ProcessLookupError:
+                pass
+        end = time.monotonic() + 30
+        while any(map(alive, processes)) and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def kill(self):
+        """As a machine that crashes; then it starts again."""
+        self._stop(signal.SIGKILL)
+        # What was killed may be a zombie for a while, and PostgreSQL believes that it lives.
+        for lock in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
+            lock.unlink(missing_ok=True)
+        self.start()
+
+    def create_database(self):
+        self.databases += 1
+        name = f"test_{self.databases}"
+        self.sql(f"CREATE DATABASE {name}")
+        return name
+
+    def url(self, database, user="tranche", password=PASSWORD):
+        return f"postgres://{user}:{password}@127.0.0.1:{self.port}/{database}?sslrootcert={self.folder}/ca.pem"
+
+    def sql(self, text, database="postgres"):
+        """Rows as lists of text; NULL is \\N."""
+        done = subprocess.run([f"{binaries()}/psql", "-X", "-q", "-A", "-t", "-F", "\x1f", "-R", "\x1e", "-P", "null=\\N", "-v",
+                               "ON_ERROR_STOP=1", "-h", str(self.folder), "-p", str(self.port), "-U", "tranche", "-d", database,
+                               "-c", text], capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(f"{text[:200]}: {done.stderr}")
+        out = done.stdout.removesuffix("\n")
+        return [row.split("\x1f") for row in out.split("\x1e")] if out else []
