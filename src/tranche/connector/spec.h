@@ -37,7 +37,7 @@ struct StepSpec : ComponentSpec {
 
 struct SinkSpec : ComponentSpec {
   std::function<Result<std::unique_ptr<Sink>>(const Options&)> make;
-  std::vector<std::string> modes;  // append, replace, upsert; the first is the default
+  std::vector<std::string> modes;  // append, replace, upsert…; the first is the default
   std::string guarantee;           // "exactly once" | "at least once", and in half a sentence by what
   bool direct = false;             // can take one query whole, where the options say one file
   int parallel = 1;                // most batches that it takes at a time

@@ -39,13 +39,15 @@ std::string BalanceLine(const ReportData& report) {
     filtered += stage.filtered;
     rejected += stage.rejected;  // by its readers and its steps
   }
-  int64_t superseded = 0;
+  int64_t superseded = 0, unmatched = 0;
   for (const ReportData::Store& store : report.stores) {
     Append(stored, store.name, store.counts.stored);
     rejected += store.counts.rejected;
     superseded += store.counts.superseded;
+    unmatched += store.counts.unmatched;
   }
-  if (superseded > 0) extra = fmt::format(" · superseded {}", FormatCount(superseded));
+  if (superseded > 0) extra += fmt::format(" · superseded {}", FormatCount(superseded));
+  if (unmatched > 0) extra += fmt::format(" · unmatched {}", FormatCount(unmatched));
   return fmt::format("{}: read {} · filtered {} · rejected {}{} · stored {}",
                      report.balanced ? "balanced" : "NOT BALANCED", read, FormatCount(filtered),
                      FormatCount(rejected), extra, stored);

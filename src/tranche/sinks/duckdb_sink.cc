@@ -9,7 +9,7 @@
 #include "tranche/base/file.h"
 #include "tranche/sinks/batch_table.h"
 #include "tranche/sinks/database_sink.h"
-#include "tranche/sinks/duckdb_table.h"
+#include "tranche/sinks/duckdb_writer.h"
 #include "tranche/sinks/sinks.h"
 #include "tranche/sql/bisect.h"
 #include "tranche/sql/duckdb_file.h"
@@ -39,7 +39,7 @@ class DuckDbStore : public Sink {
   std::string target() const override { return options_.TargetIn(options_.path); }
 
  private:
-  using Refused = std::vector<RefusedCell>;  // ascending
+  using Refused = DuckDbWriter::Refused;
 
   // false: the file has no such schema.
   Result<bool> Connect(Engine& engine, bool writable);
@@ -50,13 +50,10 @@ class DuckDbStore : public Sink {
   // Looks at the table. Whether it is there with a definition that stays; then the rows have columns that fit
   // it, but for `missing` ones that are to be added.
   Result<bool> LookAt(DuckDbTable& target, Columns& missing);
-  // DuckDB itself says whether the rows fit the table at all.
-  Status MakeStatements(const DuckDbTable& table);
+  Status MakeWriter(const DuckDbTable& table);
   Result<Opened> OpenTarget(SinkContext& context);
   Status OpenTable(SinkContext& context, bool resumed);
   Status CheckStored(const Opened& opened);
-  Result<Refused> FindUnfit(const arrow::RecordBatch& rows);
-  Result<int64_t> Insert(const arrow::RecordBatch& rows, const std::vector<Span>& spans);
   // Adds the rows that the table refuses; an error if it refuses none.
   Status FindRefused(const arrow::RecordBatch& rows, Refused& refused, const Error& error);
   struct Attempted {
@@ -65,7 +62,6 @@ class DuckDbStore : public Sink {
   };
   Result<Attempted> Attempt(const Batch& batch, const arrow::RecordBatch& rows, const Refused& refused,
                             SinkContext& context);
-  Result<Counts> Count(const arrow::RecordBatch& rows, const Refused& refused, int64_t changed);
   // Runs `work` in a transaction that is rolled back unless it returns a value and did not end it itself. One
   // error aborts a DuckDB transaction, and a COMMIT after it gives no error and stores nothing: so COMMIT
   // only ever follows success.
@@ -82,8 +78,8 @@ class DuckDbStore : public Sink {
   std::unique_ptr<sql::SqlConnection> connection_;
   std::unique_ptr<sql::Ledger> ledger_;
   std::unique_ptr<BatchTable> table_;
-  Columns columns_;  // without the position
-  DuckDbStatements statements_;
+  Columns columns_;  // that go into the table
+  std::unique_ptr<DuckDbWriter> writer_;
   std::string loaded_;  // the table that batches go into
   int64_t allowed_ = 0;
   bool in_transaction_ = false;
@@ -139,7 +135,7 @@ Result<bool> DuckDbStore::UseSchema(const std::string& database, bool writable) 
 // The rows' schema with their position in the batch.
 std::shared_ptr<arrow::Schema> WithPosition(const arrow::Schema& schema) {
   auto fields = schema.fields();
-  fields.push_back(arrow::field(std::string(kPositionColumn), arrow::int64()));
+  fields.push_back(arrow::field(std::string(DuckDbWriter::kPositionColumn), arrow::int64()));
   return arrow::schema(std::move(fields));
 }
 
@@ -157,8 +153,11 @@ Result<std::shared_ptr<arrow::RecordBatch>> WithPosition(const arrow::RecordBatc
 
 Status DuckDbStore::MakeTable(const arrow::Schema& schema) {
   TRANCHE_ASSIGN(table_, BatchTable::Make(*engine_, WithPosition(schema)));
-  columns_ = table_->columns();
-  columns_.pop_back();
+  columns_.clear();
+  for (const Column& column : table_->columns()) {
+    if (column.name != DuckDbWriter::kPositionColumn && options_.Writes(column.name))
+      columns_.push_back(column);
+  }
   return {};
 }
 
@@ -181,7 +180,7 @@ Status DuckDbStore::CheckTarget(const arrow::Schema& schema, Engine& engine) {
   TRANCHE_ASSIGN(bool keeps, LookAt(target, missing));
   if (!target.exists()) return options_.CheckMissing();
   if (!keeps || !missing.empty()) return {};
-  return MakeStatements(target);
+  return MakeWriter(target);
 }
 
 Result<Opened> DuckDbStore::Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) {
@@ -224,7 +223,7 @@ Result<bool> DuckDbStore::LookAt(DuckDbTable& target, Columns& missing) {
   TRANCHE_TRY(target.Look());
   const bool keeps = options_.Keeps(target);
   if (!keeps) return false;
-  TRANCHE_TRY(target.CheckTakes(columns_, options_.adds_columns()));
+  TRANCHE_TRY(target.CheckTakes(columns_, options_));
   missing = target.Without(columns_);
   return true;
 }
@@ -244,54 +243,18 @@ Status DuckDbStore::OpenTable(SinkContext& context, bool resumed) {
                                              : loaded.Create(columns_, options_.key));
     TRANCHE_TRY(loaded.Look());
   }
-  return MakeStatements(loaded);
+  return MakeWriter(loaded);
 }
 
-Status DuckDbStore::MakeStatements(const DuckDbTable& table) {
-  statements_ = DuckDbStatements::Make(table, columns_, options_.key, table_->from());
-  table_->Set({});
-  auto explained = engine_->Execute("EXPLAIN " + statements_.insert);
-  // That it may not be written just now comes up only where all else is right.
-  if (explained || explained.error().message.find("read-only mode") != std::string::npos) return {};
-  if (!options_.key.empty() && explained.error().message.find("conflict target") != std::string::npos) {
-    return options_.NoUniqueIndex();
-  }
-  return std::move(explained).error();
+Status DuckDbStore::MakeWriter(const DuckDbTable& table) {
+  TRANCHE_ASSIGN(writer_, DuckDbWriter::Make(*engine_, *connection_, *table_, columns_, table, options_));
+  return {};
 }
 
 Status DuckDbStore::CheckStored(const Opened& opened) {
   if (opened.counts.stored == 0) return {};
   TRANCHE_ASSIGN(auto rows, connection_->Query("SELECT count(*) FROM " + QuoteName(loaded_)));
   return options_.CheckStored(opened.counts.stored, sql::ToNumber(rows.at(0).at(0)));
-}
-
-Result<DuckDbStore::Refused> DuckDbStore::FindUnfit(const arrow::RecordBatch& rows) {
-  Refused refused;
-  if (statements_.unfit.empty()) return refused;
-  table_->Set(rows, {{0, rows.num_rows()}});
-  TRANCHE_ASSIGN(auto unfit, connection_->Query(statements_.unfit));
-  for (const TextRow& row : unfit)
-    refused.push_back({sql::ToNumber(row[0]), row[1].value_or(""), row[2].value_or("")});
-  return refused;
-}
-
-Result<int64_t> DuckDbStore::Insert(const arrow::RecordBatch& rows, const std::vector<Span>& spans) {
-  table_->Set(rows, spans);
-  return engine_->Execute(statements_.insert);
-}
-
-Result<Counts> DuckDbStore::Count(const arrow::RecordBatch& rows, const Refused& refused, int64_t changed) {
-  Counts counts;
-  counts.sent = rows.num_rows();
-  counts.rejected = static_cast<int64_t>(refused.size());
-  counts.stored = changed;
-  if (options_.key.empty()) return counts;
-  TRANCHE_ASSIGN(auto keys, connection_->Query(statements_.count_keys));
-  int64_t distinct = sql::ToNumber(keys.at(0).at(0));
-  if (statements_.insert.ends_with("DO NOTHING"))
-    counts.stored = distinct;  // rows that are all key: there before or now
-  counts.superseded = counts.sent - counts.rejected - distinct;
-  return counts;
 }
 
 Result<DuckDbStore::Attempted> DuckDbStore::Attempt(const Batch& batch, const arrow::RecordBatch& rows,
@@ -308,18 +271,23 @@ Result<DuckDbStore::Attempted> DuckDbStore::Attempt(const Batch& batch, const ar
     return attempted;
   }
   TRANCHE_TRY(Failpoint("batch.claimed"));
-  auto changed = Insert(rows, Without(rows.num_rows(), refused));
-  if (!changed && changed.error().code == Code::kData) {
-    attempted.row_error = std::move(changed).error();
+  auto written = writer_->Write(rows, Without(rows.num_rows(), refused));
+  if (!written && written.error().code == Code::kData) {
+    attempted.row_error = std::move(written).error();
     return attempted;
   }
-  if (!changed) return std::move(changed).error();
+  if (!written) return std::move(written).error();
   TRANCHE_TRY(Failpoint("batch.written"));
-  TRANCHE_ASSIGN(report.counts, Count(rows, refused, *changed));
-  if (!refused.empty()) {
+  Refused all = refused;
+  std::ranges::move(written->refused, std::back_inserter(all));
+  std::ranges::sort(all, {}, &RefusedCell::row);
+  report.counts = written->counts;
+  report.counts.sent = rows.num_rows();
+  report.counts.rejected = static_cast<int64_t>(all.size());
+  if (!all.empty()) {
     TRANCHE_TRY(context.allow_rejects(report.counts.rejected - allowed_));
     allowed_ = report.counts.rejected;
-    TRANCHE_ASSIGN(report.rejects, MakeRejects(*table_, batch, context.store, refused));
+    TRANCHE_ASSIGN(report.rejects, MakeRejects(*table_, batch, context.store, std::move(all)));
     TRANCHE_TRY(ledger_->AddRejects(report.rejects));
   }
   TRANCHE_TRY(ledger_->Record(batch.span, report.counts));
@@ -350,7 +318,7 @@ Status DuckDbStore::FindRefused(const arrow::RecordBatch& rows, Refused& refused
                                    ++spans.back().to;
                                  }
                                }
-                               auto inserted = Transact([&] { return Insert(rows, spans); });
+                               auto inserted = Transact([&] { return writer_->Write(rows, spans); });
                                if (inserted) return std::nullopt;
                                if (inserted.error().code != Code::kData) return std::move(inserted).error();
                                return inserted.error().message;
@@ -363,7 +331,7 @@ Status DuckDbStore::FindRefused(const arrow::RecordBatch& rows, Refused& refused
 
 Result<WriteReport> DuckDbStore::Write(const Batch& batch, SinkContext& context) {
   TRANCHE_ASSIGN(auto rows, WithPosition(*batch.rows));
-  TRANCHE_ASSIGN(Refused refused, FindUnfit(*rows));
+  TRANCHE_ASSIGN(Refused refused, writer_->FindUnfit(*rows));
   Batch numbered{batch.span, rows, batch.bytes};
   allowed_ = 0;
   while (true) {
@@ -434,13 +402,12 @@ SinkSpec DuckDbSink() {
       "keeps them: its rows are replaced.";
   spec.shape = DatabaseShape("labs.duckdb", Schemas::kSome);
   spec.example = "duckdb: {path: labs.duckdb, table: labs, mode: replace}";
-  spec.modes = {"append", "replace", "upsert"};
+  spec.modes = {"append", "replace", "upsert", "update", "delete", "changes"};
   spec.guarantee = "exactly once, by a ledger in the same file";
   spec.policy.rows = 100'000;  // a transaction of DuckDB costs some 10 ms, whatever it holds
   spec.policy.bytes = 64 << 20;
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
     TRANCHE_ASSIGN(DatabaseOptions parsed, DatabaseOptions::Parse(options, Schemas::kSome));
-    TRANCHE_TRY(parsed.CheckModeIsThere());
     return std::make_unique<DuckDbStore>(std::move(parsed));
   };
   return spec;

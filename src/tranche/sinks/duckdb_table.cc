@@ -29,11 +29,6 @@ std::string Definition(std::string_view sql) {
   return "";
 }
 
-bool IsExact(std::string_view type) {
-  return type.ends_with("INT") || type == "INTEGER" || type.starts_with("DECIMAL(");
-}
-bool IsNumber(std::string_view type) { return IsExact(type) || type == "DOUBLE" || type == "FLOAT"; }
-
 // The type of a column that is made; one of NULLs alone has none.
 std::string TypeOf(const Column& column) { return column.type == "\"NULL\"" ? "INTEGER" : column.type; }
 
@@ -127,9 +122,9 @@ Status DuckDbTable::Add(const Columns& columns) {
   return Look();
 }
 
-Status DuckDbTable::CheckTakes(const Columns& columns, bool adds) const {
+Status DuckDbTable::CheckTakes(const Columns& columns, const TableOptions& options) const {
   for (const Column& column : columns) {
-    if (adds || Find(column.name)) continue;
+    if (options.adds_columns() || Find(column.name)) continue;
     std::string near = Nearest(column.name, NamesOf(this->columns()));
     return Fail(Code::kJob, "table '{}' has no column '{}'{}", name_, column.name,
                 near.empty() ? "" : fmt::format("; did you mean '{}'?", near))
@@ -137,7 +132,7 @@ Status DuckDbTable::CheckTakes(const Columns& columns, bool adds) const {
                           QuoteName(name_), QuoteName(column.name), column.type));
   }
   for (const ColumnInfo& own : columns_) {
-    if (own.not_null && !own.has_default && !FindColumn(columns, own.name)) {
+    if (options.inserts() && own.not_null && !own.has_default && !FindColumn(columns, own.name)) {
       return Fail(Code::kJob, "column '{}' of table '{}' must have a value and the rows have none", own.name,
                   name_)
           .Hint("add it with `derive:`, or give it a default in the table");
@@ -165,61 +160,6 @@ Status DuckDbTable::ReplaceBy(const std::string& staging, const Columns& columns
   if (exists()) TRANCHE_TRY(connection_.Execute(fmt::format("DROP TABLE {}", to)));
   TRANCHE_TRY(connection_.Execute(fmt::format("ALTER TABLE {} RENAME TO {}", from, to)));
   return {};
-}
-
-DuckDbStatements DuckDbStatements::Make(const DuckDbTable& table, const Columns& columns,
-                                        const std::vector<std::string>& key, const std::string& from) {
-  DuckDbStatements statements;
-  std::string values, keys, updates, reasons, unfit_columns, unfit;
-  Columns targets = table.columns();
-  auto refuse = [&](const std::string& condition, const std::string& reason, const std::string& column) {
-    reasons += fmt::format(" WHEN {} THEN {}", condition, reason);
-    unfit_columns += fmt::format(" WHEN {} THEN {}", condition, QuoteText(column));
-    unfit += fmt::format("{}{}", unfit.empty() ? "" : " OR ", condition);
-  };
-  for (const Column& column : columns) {
-    std::string name = QuoteName(column.name);
-    const Column* target = FindColumn(targets, column.name);
-    bool is_key =
-        std::ranges::any_of(key, [&](const std::string& part) { return FindColumn({column}, part); });
-    std::string value = fmt::format("CAST({} AS {})", name, target->type);
-    values += (values.empty() ? "" : ", ") + value;
-    if (is_key) keys += (keys.empty() ? "" : ", ") + value;
-    if (!is_key) updates += fmt::format("{}{} = excluded.{}", updates.empty() ? "" : ", ", name, name);
-
-    if (is_key) refuse(name + " IS NULL", "'a column of the key is NULL'", column.name);
-    if (!is_key && table.NeedsValue(column.name))
-      refuse(name + " IS NULL", "'NULL in a column that is NOT NULL'", column.name);
-    if (column.type == target->type || column.type == "\"NULL\"") continue;
-    std::string tried = fmt::format("TRY_CAST({} AS {})", name, target->type);
-    std::string fits = fmt::format("{} IS NULL", tried);
-    // A number that would be rounded is another number.
-    if (IsNumber(column.type) && IsExact(target->type))
-      fits = fmt::format("TRY_CAST({} AS {}) IS DISTINCT FROM {}", tried, column.type, name);
-    refuse(fmt::format("({} IS NOT NULL AND {})", name, fits),
-           fmt::format("concat('value ', left(CAST({} AS VARCHAR), 100), ' does not fit ', {})", name,
-                       QuoteText(target->type)),
-           column.name);
-  }
-  std::string names = NameList(NamesOf(columns)), source = from;
-  if (!key.empty()) {
-    // DuckDB would keep the first row of a key; the last one is the one that counts.
-    source =
-        fmt::format("(SELECT * FROM {} QUALIFY row_number() OVER (PARTITION BY {} ORDER BY {} DESC) = 1)",
-                    from, keys, QuoteName(kPositionColumn));
-    statements.count_keys = fmt::format("SELECT count(*) FROM (SELECT DISTINCT {} FROM {})", keys, from);
-  }
-  statements.insert =
-      fmt::format("INSERT INTO {} ({}) SELECT {} FROM {}", QuoteName(table.name()), names, values, source);
-  if (!key.empty()) {
-    statements.insert += fmt::format(" ON CONFLICT ({}) DO {}", NameList(key),
-                                     updates.empty() ? "NOTHING" : "UPDATE SET " + updates);
-  }
-  if (!unfit.empty()) {
-    statements.unfit = fmt::format("SELECT {0}, CASE{1} END, CASE{2} END FROM {3} WHERE {4} ORDER BY {0}",
-                                   QuoteName(kPositionColumn), reasons, unfit_columns, from, unfit);
-  }
-  return statements;
 }
 
 }  // namespace tranche

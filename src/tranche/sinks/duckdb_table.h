@@ -1,11 +1,12 @@
-// The table that a DuckDB store writes into: making it, checking it, swapping it, and the SQL that puts rows
-// into it. `engine` has the database in use. Nothing here begins or ends a transaction.
+// The table that a DuckDB store writes into: making it, checking it, swapping it. The connection has the
+// database in use. Nothing here begins or ends a transaction.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "tranche/connector/engine.h"
+#include "tranche/sinks/table_options.h"
 #include "tranche/sql/connection.h"
 
 namespace tranche {
@@ -25,7 +26,9 @@ class DuckDbTable {
   // Those that the table does not have.
   Columns Without(const Columns& columns) const;
   Status Add(const Columns& columns);
-  Status CheckTakes(const Columns& columns, bool adds) const;
+  // That rows of `columns` can be stored: each is there or will be added, and where rows are inserted, no
+  // other must have a value.
+  Status CheckTakes(const Columns& columns, const TableOptions& options) const;
 
   // It has no constraint, default or index: another table of the same name does as well.
   bool plain() const { return plain_; }
@@ -45,19 +48,6 @@ class DuckDbTable {
   std::string name_, sql_;
   std::vector<ColumnInfo> columns_;
   bool plain_ = false;
-};
-
-// The statements of a store that puts rows of `from` (a relation with `columns` and kPositionColumn) into
-// `table`.
-inline constexpr std::string_view kPositionColumn = "__tranche_position";  // of a row in its batch
-struct DuckDbStatements {
-  std::string insert;
-  std::string count_keys;  // how many different keys; empty without a key
-  std::string
-      unfit;  // (position, reason, column) of rows that can't be stored as they are; empty if there are none
-
-  static DuckDbStatements Make(const DuckDbTable& table, const Columns& columns,
-                               const std::vector<std::string>& key, const std::string& from);
 };
 
 }  // namespace tranche

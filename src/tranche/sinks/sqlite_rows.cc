@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <map>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
@@ -79,6 +78,7 @@ struct SqliteRows::Cells {
   int64_t offset = 0;
   const void* values = nullptr;  // from the first row on; of a BOOL, from the buffer's start
   const char* bytes = nullptr;
+  bool huge = false;  // some text may be too long
 
   template <typename T>
   T At(int64_t row) const {
@@ -140,51 +140,69 @@ SqliteRows::SqliteRows() = default;
 SqliteRows::~SqliteRows() = default;
 
 Result<std::unique_ptr<SqliteRows>> SqliteRows::Make(Engine& engine, std::shared_ptr<arrow::Schema> schema,
-                                                     const Columns& table) {
+                                                     const Columns& table, const TableOptions& options) {
   std::unique_ptr<SqliteRows> rows(new SqliteRows);
   rows->engine_ = &engine;
+  rows->options_ = options;
   TRANCHE_ASSIGN(rows->table_, BatchTable::Make(engine, schema));
-  bool converts = false;
-  std::string select = "SELECT ";
+  std::string select;
+  bool converts = options.mode == Mode::kChanges;
   for (int i = 0; i < schema->num_fields(); ++i) {
     const Column& column = rows->table_->columns().at(i);
+    if (!options.Writes(column.name)) continue;
     Target target = ToTarget(column, FindColumn(table, column.name));
     rows->columns_.push_back({column.name, target.declared});
+    rows->sources_.push_back(i);
     std::string name = QuoteName(column.name);
     if (target.expression.empty() && !Bindable(schema->field(i)->type()->id())) target.expression = name;
     converts |= !target.expression.empty();
-    if (i > 0) select += ", ";
-    select += fmt::format("{} AS {}", target.expression.empty() ? name : target.expression, name);
+    select += fmt::format("{}{} AS {}", select.empty() ? "" : ", ",
+                          target.expression.empty() ? name : target.expression, name);
   }
-  if (converts) rows->select_ = fmt::format("{} FROM {}", select, rows->table_->from());
+  if (options.mode == Mode::kChanges) {
+    select += fmt::format(
+        ", CAST({0} AS INTEGER) AS \"__tranche_change\", CASE WHEN ({0}) IS NULL THEN {1} END "
+        "AS \"__tranche_problem\"",
+        options.ChangeSql(), options.NoChangeSql());
+  }
+  if (converts) rows->select_ = fmt::format("SELECT {} FROM {}", select, rows->table_->from());
   return rows;
 }
 
-void SqliteRows::Bind(sqlite::Statement& statement, int first, int64_t row) const {
-  for (const Cells& cells : cells_) cells.Bind(statement, first++, row);
+void SqliteRows::Bind(sqlite::Statement& statement, int first, std::span<const int> columns,
+                      int64_t row) const {
+  for (const int column : columns) cells_[column].Bind(statement, first++, row);
 }
 
-Result<std::vector<RefusedCell>> SqliteRows::Load(const Batch& batch, const std::vector<std::string>& key) {
-  rows_ = batch.rows;
-  if (!select_.empty()) {
-    table_->Set({batch.rows});
-    TRANCHE_ASSIGN(auto reader, engine_->Run({SqlText(select_)}));
-    arrow::RecordBatchVector parts;
-    while (true) {
-      TRANCHE_ASSIGN(auto part, reader->Next());
-      if (part == nullptr) break;
-      parts.push_back(std::move(part));
-    }
-    auto whole = arrow::ConcatenateRecordBatches(parts);
-    if (!whole.ok())
-      return Fail(Code::kInternal, "cannot put a batch together: {}", whole.status().message());
-    rows_ = *std::move(whole);
-  }
-  if (rows_->num_rows() != batch.span.rows())
-    return Fail(Code::kInternal, "a batch lost rows on the way to SQLite");
+Change SqliteRows::ChangeOf(int64_t row) const {
+  return static_cast<Change>(cells_[columns_.size()].At<int32_t>(row));
+}
 
+// Makes of a batch what can be bound.
+Status SqliteRows::Convert(const Batch& batch) {
+  if (select_.empty()) {
+    auto written = batch.rows->SelectColumns(sources_);
+    if (!written.ok())
+      return Fail(Code::kInternal, "cannot take a batch apart: {}", written.status().message());
+    rows_ = *std::move(written);
+    return {};
+  }
+  table_->Set({batch.rows});
+  TRANCHE_ASSIGN(auto reader, engine_->Run({SqlText(select_)}));
+  arrow::RecordBatchVector parts;
+  while (true) {
+    TRANCHE_ASSIGN(auto part, reader->Next());
+    if (part == nullptr) break;
+    parts.push_back(std::move(part));
+  }
+  auto whole = arrow::ConcatenateRecordBatches(parts);
+  if (!whole.ok()) return Fail(Code::kInternal, "cannot put a batch together: {}", whole.status().message());
+  rows_ = *std::move(whole);
+  return {};
+}
+
+Status SqliteRows::ReadCells() {
   cells_.clear();
-  std::map<int64_t, RefusedCell> refused;
   for (int i = 0; i < rows_->num_columns(); ++i) {
     const arrow::ArrayData& data = *rows_->column_data(i);
     Cells& cells = cells_.emplace_back(data.type->id());
@@ -198,29 +216,52 @@ Result<std::vector<RefusedCell>> SqliteRows::Load(const Batch& batch, const std:
                        : data.type->byte_width();
     cells.values = values == nullptr ? nullptr : values + data.offset * width;
     if (text && data.buffers[2]) cells.bytes = reinterpret_cast<const char*>(data.buffers[2]->data());
+    cells.huge = text && data.buffers[2] && data.buffers[2]->size() > kMostBytes;
+  }
+  return {};
+}
 
-    const std::string& name = columns_[i].name;
-    auto refuse = [&](int64_t row, std::string reason) {
-      refused.try_emplace(row, row, std::move(reason), name);
-    };
-    bool is_key =
-        std::ranges::any_of(key, [&](const std::string& part) { return FindColumn({columns_[i]}, part); });
-    bool real = cells.type == arrow::Type::FLOAT || cells.type == arrow::Type::DOUBLE;
-    bool huge = text && data.buffers[2] && data.buffers[2]->size() > kMostBytes;
-    const arrow::Array& before = *batch.rows->column(i);
-    bool narrowed = data.GetNullCount() > before.null_count();
-    for (int64_t row = 0; (is_key || real || huge || narrowed) && row < rows_->num_rows(); ++row) {
-      if (cells.IsNull(row)) {
-        if (narrowed && !before.IsNull(row))
-          refuse(row, "the number does not fit into the 64 bits of a SQLite integer");
-        if (is_key) refuse(row, "a column of the key is NULL");
-      } else if (real && cells.IsNan(row)) {
-        refuse(row, "SQLite has no NaN and would store NULL");
-      } else if (huge && cells.Size(row) > kMostBytes) {
-        refuse(row, "the value is longer than the 1,000,000,000 bytes that SQLite takes");
-      }
+void SqliteRows::FindUnfit(const Batch& batch, size_t column, Refused& refused) const {
+  const Cells& cells = cells_[column];
+  const std::string& name = columns_[column].name;
+  const arrow::Array& before = *batch.rows->column(sources_[column]);
+  const bool is_key = options_.InKey(name);
+  const bool real = cells.type == arrow::Type::FLOAT || cells.type == arrow::Type::DOUBLE;
+  const bool narrowed = rows_->column(static_cast<int>(column))->null_count() > before.null_count();
+  if (!is_key && !real && !cells.huge && !narrowed) return;
+  auto refuse = [&](int64_t row, std::string reason) {
+    refused.try_emplace(row, row, std::move(reason), name);
+  };
+  const bool may_delete = options_.mode == Mode::kChanges && options_.deletes();
+  for (int64_t row = 0; row < rows_->num_rows(); ++row) {
+    // Of a row that is deleted only the key counts.
+    if (may_delete && !is_key && !refused.contains(row) && ChangeOf(row) == Change::kDelete) continue;
+    if (cells.IsNull(row)) {
+      if (narrowed && !before.IsNull(row))
+        refuse(row, "the number does not fit into the 64 bits of a SQLite integer");
+      if (is_key) refuse(row, "a column of the key is NULL");
+    } else if (real && cells.IsNan(row)) {
+      refuse(row, "SQLite has no NaN and would store NULL");
+    } else if (cells.huge && cells.Size(row) > kMostBytes) {
+      refuse(row, "the value is longer than the 1,000,000,000 bytes that SQLite takes");
     }
   }
+}
+
+Result<std::vector<RefusedCell>> SqliteRows::Load(const Batch& batch) {
+  TRANCHE_TRY(Convert(batch));
+  if (rows_->num_rows() != batch.span.rows())
+    return Fail(Code::kInternal, "a batch lost rows on the way to SQLite");
+  TRANCHE_TRY(ReadCells());
+  Refused refused;
+  if (options_.mode == Mode::kChanges) {
+    const Cells& problems = cells_.back();
+    for (int64_t row = 0; row < rows_->num_rows(); ++row) {
+      if (problems.IsNull(row)) continue;
+      refused.try_emplace(row, row, std::string(problems.TextAt<int32_t>(row)), options_.changes.column);
+    }
+  }
+  for (size_t column = 0; column < columns_.size(); ++column) FindUnfit(batch, column, refused);
   std::vector<RefusedCell> list;
   for (auto& [row, cell] : refused) list.push_back(std::move(cell));
   return list;

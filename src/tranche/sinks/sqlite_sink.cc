@@ -141,9 +141,10 @@ Result<bool> SqliteStore::LookAt(SqliteTable& target, std::shared_ptr<arrow::Sch
                                  Columns& missing) {
   TRANCHE_TRY(target.Look());
   const bool keeps = options_.Keeps(target);
-  TRANCHE_ASSIGN(rows_, SqliteRows::Make(engine, std::move(schema), keeps ? target.columns() : Columns{}));
+  TRANCHE_ASSIGN(rows_,
+                 SqliteRows::Make(engine, std::move(schema), keeps ? target.columns() : Columns{}, options_));
   if (!keeps) return false;
-  TRANCHE_TRY(target.CheckTakes(rows_->columns(), options_.adds_columns()));
+  TRANCHE_TRY(target.CheckTakes(rows_->columns(), options_));
   missing = target.Without(rows_->columns());
   return true;
 }
@@ -167,12 +168,7 @@ Status SqliteStore::OpenTable(std::shared_ptr<arrow::Schema> schema, SinkContext
 }
 
 Status SqliteStore::MakeWriter(const SqliteTable& table) {
-  auto writer = SqliteWriter::Make(*database_, table, rows_->columns(), options_.key);
-  if (!writer && !options_.key.empty() && writer.error().message.find("ON CONFLICT") != std::string::npos) {
-    return options_.NoUniqueIndex();
-  }
-  if (!writer) return std::move(writer).error();
-  writer_ = *std::move(writer);
+  TRANCHE_ASSIGN(writer_, SqliteWriter::Make(*database_, table, rows_->columns(), options_));
   return {};
 }
 
@@ -184,7 +180,7 @@ Status SqliteStore::CheckStored(const Opened& opened, SinkContext&) {
 }
 
 Result<WriteReport> SqliteStore::Write(const Batch& batch, SinkContext& context) {
-  TRANCHE_ASSIGN(auto unfit, rows_->Load(batch, options_.key));
+  TRANCHE_ASSIGN(auto unfit, rows_->Load(batch));
   SqliteWriter::Refused refused;
   for (RefusedCell& cell : unfit) refused.try_emplace(cell.row, cell);
   allowed_ = 0;
@@ -215,7 +211,7 @@ Result<std::optional<WriteReport>> SqliteStore::Attempt(const Batch& batch, Sink
   }
   TRANCHE_TRY(Failpoint("batch.claimed"));
   report.counts.sent = batch.span.rows();
-  TRANCHE_ASSIGN(bool alive, writer_->Insert(*rows_, batch.span.rows(), refused, report.counts));
+  TRANCHE_ASSIGN(bool alive, writer_->Write(*rows_, batch.span.rows(), refused, report.counts));
   if (!alive) return std::nullopt;
   TRANCHE_TRY(Failpoint("batch.written"));
   report.counts.rejected = static_cast<int64_t>(refused.size());
@@ -297,11 +293,10 @@ SinkSpec SqliteSink() {
       "constraints, indexes, triggers, views on it) keeps it: its rows are replaced.";
   spec.shape = DatabaseShape("issues.db", Schemas::kNone);
   spec.example = "sqlite: {path: issues.db, table: issues, mode: upsert, key: [id]}";
-  spec.modes = {"append", "replace", "upsert"};
+  spec.modes = {"append", "replace", "upsert", "update", "delete", "changes"};
   spec.guarantee = "exactly once, by a ledger in the same file";
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
     TRANCHE_ASSIGN(DatabaseOptions parsed, DatabaseOptions::Parse(options, Schemas::kNone));
-    TRANCHE_TRY(parsed.CheckModeIsThere());
     return std::make_unique<SqliteStore>(std::move(parsed));
   };
   return spec;

@@ -153,13 +153,13 @@ Status SqliteTable::Add(const Columns& columns) {
   return Look();
 }
 
-Status SqliteTable::CheckTakes(const Columns& columns, bool adds) const {
+Status SqliteTable::CheckTakes(const Columns& columns, const TableOptions& options) const {
   std::vector<std::string> names;
   for (const ColumnInfo& column : columns_) names.push_back(column.name);
   for (const Column& column : columns) {
     auto found = std::ranges::find_if(
         columns_, [&](const ColumnInfo& own) { return Lower(own.name) == Lower(column.name); });
-    if (found == columns_.end() && adds) continue;
+    if (found == columns_.end() && options.adds_columns()) continue;
     if (found == columns_.end()) {
       std::string near = Nearest(column.name, names);
       return Fail(Code::kJob, "table '{}' has no column '{}'{}", name_, column.name,
@@ -173,7 +173,7 @@ Status SqliteTable::CheckTakes(const Columns& columns, bool adds) const {
     }
   }
   for (const ColumnInfo& own : columns_) {
-    if (own.needs_value && !FindColumn(columns, own.name)) {
+    if (options.inserts() && own.needs_value && !FindColumn(columns, own.name)) {
       return Fail(Code::kJob, "column '{}' of table '{}' must have a value and the rows have none", own.name,
                   name_)
           .Hint("add it with `derive:`, or give it a default in the table");

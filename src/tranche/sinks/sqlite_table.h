@@ -7,6 +7,7 @@
 
 #include "tranche/base/sqlite.h"
 #include "tranche/connector/engine.h"
+#include "tranche/sinks/table_options.h"
 
 namespace tranche {
 
@@ -28,9 +29,9 @@ class SqliteTable {
   // Those that the table does not have.
   Columns Without(const Columns& columns) const;
   Status Add(const Columns& columns);
-  // That rows of `columns` can be inserted: each is there, or will be where `adds`, and no other must have a
-  // value.
-  Status CheckTakes(const Columns& columns, bool adds) const;
+  // That rows of `columns` can be stored: each is there or will be added, and where rows are inserted, no
+  // other must have a value.
+  Status CheckTakes(const Columns& columns, const TableOptions& options) const;
 
   // Its definition is no more than names and types as Create makes them, and nothing else refers to it:
   // another table of the same name does as well.

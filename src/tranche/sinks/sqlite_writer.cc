@@ -19,55 +19,118 @@ std::string Marks(int columns, int rows) {
   return all;
 }
 
-Result<std::unique_ptr<sqlite::Statement>> Prepare(sqlite::Database& database, std::string_view sql) {
+void Add(std::string& list, std::string_view separator, const std::string& item) {
+  if (!list.empty()) list += separator;
+  list += item;
+}
+
+Result<std::unique_ptr<sqlite::Statement>> Prepared(sqlite::Database& database, std::string_view sql) {
   TRANCHE_ASSIGN(sqlite::Statement statement, database.Prepare(sql));
   return std::make_unique<sqlite::Statement>(std::move(statement));
 }
+
+bool MayMiss(Change change) { return change == Change::kUpdate || change == Change::kDelete; }
 
 }  // namespace
 
 Result<std::unique_ptr<SqliteWriter>> SqliteWriter::Make(sqlite::Database& database, const SqliteTable& table,
                                                          const Columns& columns,
-                                                         std::vector<std::string> key) {
+                                                         const TableOptions& options) {
   std::unique_ptr<SqliteWriter> writer(new SqliteWriter(database));
   writer->table_ = table.name();
-  writer->columns_ = static_cast<int>(columns.size());
-  writer->key_columns_ = static_cast<int>(key.size());
   writer->has_rowid_ = table.has_rowid();
   writer->has_triggers_ = table.has_triggers();
-
-  std::string names, keys, updates;
-  for (const Column& column : columns) {
-    std::string name = QuoteName(column.name);
-    names += (names.empty() ? "" : ", ") + name;
-    if (std::ranges::any_of(key, [&](const std::string& part) { return FindColumn({column}, part); }))
-      continue;
-    updates += fmt::format("{}{} = excluded.{}", updates.empty() ? "" : ", ", name, name);
-  }
-  for (const std::string& part : key) keys += (keys.empty() ? "" : ", ") + QuoteName(part);
-  // A row that is all key replaces the like of it; DO NOTHING would not say that it was met.
-  if (updates.empty() && !key.empty()) updates = fmt::format("{0} = {0}", QuoteName(key.front()));
-  // OR ABORT: a table's own ON CONFLICT IGNORE, REPLACE or ROLLBACK would drop or replace rows in silence.
-  std::string insert = fmt::format("INSERT OR ABORT INTO {} ({}) VALUES ", QuoteName(table.name()), names);
-  std::string upsert = key.empty() ? "" : fmt::format(" ON CONFLICT ({}) DO UPDATE SET {}", keys, updates);
-  auto statement = [&](int rows) { return insert + Marks(writer->columns_, rows) + upsert; };
-  TRANCHE_ASSIGN(writer->one_, Prepare(database, statement(1)));
-  TRANCHE_ASSIGN(writer->returning_,
-                 Prepare(database, fmt::format("{} RETURNING {}{}{}", statement(1), table.RowIdName(),
-                                               keys.empty() ? "" : ", ", keys)));
-  constexpr int kMostParameters = 32766;
-  if (!writer->has_triggers_ && writer->columns_ * kRowsAtOnce <= kMostParameters) {
-    TRANCHE_ASSIGN(writer->many_, Prepare(database, statement(kRowsAtOnce)));
-  }
-  TRANCHE_ASSIGN(writer->save_, Prepare(database, "SAVEPOINT tranche_row"));
-  TRANCHE_ASSIGN(writer->undo_, Prepare(database, "ROLLBACK TO tranche_row"));
-  TRANCHE_ASSIGN(writer->release_, Prepare(database, "RELEASE tranche_row"));
-  if (!key.empty()) writer->Track();
+  writer->MakeActions(columns, options);
+  TRANCHE_TRY(writer->CheckIndex(options));
+  TRANCHE_TRY(writer->MakeStatements(table, options));
+  if (!options.key.empty() && options.mode != Mode::kDelete) writer->Track();
   return writer;
 }
 
+void SqliteWriter::MakeActions(const Columns& columns, const TableOptions& options) {
+  std::string names, excluded, sets, same;
+  std::vector<int> all, others;
+  for (int i = 0; i < static_cast<int>(columns.size()); ++i) {
+    const std::string name = QuoteName(columns[i].name);
+    const bool is_key = options.InKey(columns[i].name);
+    all.push_back(i);
+    (is_key ? key_columns_ : others).push_back(i);
+    Add(names, ", ", name);
+    if (is_key) Add(keys_list_, ", ", name);
+    if (is_key) Add(same, " AND ", name + " = ?");
+    if (!is_key) Add(excluded, ", ", fmt::format("{0} = excluded.{0}", name));
+    if (!is_key) Add(sets, ", ", name + " = ?");
+  }
+  // A row that is all key changes the like of it to itself: doing nothing would not say that it was met.
+  if (others.empty() && !options.key.empty()) {
+    excluded = sets = fmt::format("{0} = {0}", QuoteName(options.key.front()));
+  }
+  std::vector<int> others_then_key = others;
+  others_then_key.insert(others_then_key.end(), key_columns_.begin(), key_columns_.end());
+
+  // OR ABORT: a table's own ON CONFLICT IGNORE, REPLACE or ROLLBACK would drop or replace rows in silence.
+  const std::string table = QuoteName(table_);
+  const auto add = [&](Change change, std::string sql, std::vector<int> bound) {
+    const bool is_all = options.mode != Mode::kChanges && options.ChangeOfAll() == change;
+    if (is_all || options.changes.Has(change))
+      actions_[change] = {std::move(sql), std::move(bound), nullptr, nullptr};
+  };
+  const int width = static_cast<int>(all.size());
+  const std::string insert = fmt::format("INSERT OR ABORT INTO {} ({}) VALUES ", table, names);
+  const std::string upsert = fmt::format(" ON CONFLICT ({}) DO UPDATE SET {}", keys_list_, excluded);
+  add(Change::kInsert, insert + Marks(width, 1), all);
+  add(Change::kUpsert, insert + Marks(width, 1) + upsert, all);
+  add(Change::kUpdate, fmt::format("UPDATE OR ABORT {} SET {} WHERE {}", table, sets, same), others_then_key);
+  add(Change::kDelete, fmt::format("DELETE FROM {} WHERE {}", table, same), key_columns_);
+  look_sql_ = fmt::format("SELECT 1 FROM {} WHERE {}", table, same);
+  if (options.mode != Mode::kChanges && options.inserts()) {
+    many_sql_ = insert + Marks(width, kRowsAtOnce) + (options.mode == Mode::kUpsert ? upsert : "");
+  }
+}
+
+Status SqliteWriter::MakeStatements(const SqliteTable& table, const TableOptions& options) {
+  for (auto& [change, action] : actions_) {
+    TRANCHE_ASSIGN(action.one, Prepared(database_, action.sql));
+    TRANCHE_ASSIGN(action.returning,
+                   Prepared(database_, fmt::format("{} RETURNING {}{}{}", action.sql, table.RowIdName(),
+                                                   keys_list_.empty() ? "" : ", ", keys_list_)));
+  }
+  constexpr size_t kMostParameters = 32766;
+  const size_t columns = actions_.begin()->second.columns.size();
+  if (!many_sql_.empty() && !has_triggers_ && columns * kRowsAtOnce <= kMostParameters) {
+    TRANCHE_ASSIGN(many_, Prepared(database_, many_sql_));
+  }
+  if (has_triggers_ && !options.key.empty()) {
+    TRANCHE_ASSIGN(look_, Prepared(database_, look_sql_));
+  }
+  TRANCHE_ASSIGN(save_, Prepared(database_, "SAVEPOINT tranche_row"));
+  TRANCHE_ASSIGN(undo_, Prepared(database_, "ROLLBACK TO tranche_row"));
+  TRANCHE_ASSIGN(release_, Prepared(database_, "RELEASE tranche_row"));
+  return {};
+}
+
+// Where rows may be added, a key must be there once; where they are only looked for, not by reading the whole
+// table for each of them.
+Status SqliteWriter::CheckIndex(const TableOptions& options) {
+  if (options.key.empty()) return {};
+  if (!options.needs_unique_key()) {
+    TRANCHE_ASSIGN(auto plan, database_.Query("EXPLAIN QUERY PLAN " + look_sql_));
+    for (const sqlite::Row& step : plan) {
+      const auto* detail = std::get_if<std::string>(&step.at(3));
+      if (detail != nullptr && detail->starts_with("SCAN")) return options.NoIndex();
+    }
+    return {};
+  }
+  auto there = database_.Prepare(fmt::format("INSERT INTO {} ({}) VALUES {} ON CONFLICT ({}) DO NOTHING",
+                                             QuoteName(table_), keys_list_,
+                                             Marks(static_cast<int>(key_columns_.size()), 1), keys_list_));
+  if (there) return {};
+  if (there.error().message.find("ON CONFLICT") != std::string::npos) return options.NoIndex();
+  return std::move(there).error();
+}
+
 void SqliteWriter::Track() {
-  returns_ = has_triggers_ || !has_rowid_;
+  returns_ = has_triggers_ || !has_rowid_ || actions_.size() > 1;
   if (!returns_) hook_ = std::make_unique<sqlite::WrittenRowIds>(database_, table_);
 }
 
@@ -87,7 +150,7 @@ RefusedCell SqliteWriter::Refusal(int64_t row) const {
   return refusal;
 }
 
-Result<bool> SqliteWriter::Insert(const SqliteRows& rows, int64_t count, Refused& refused, Counts& counts) {
+Result<bool> SqliteWriter::Write(const SqliteRows& rows, int64_t count, Refused& refused, Counts& counts) {
   keys_.clear();
   written_.clear();
   std::vector<int64_t> good;
@@ -99,10 +162,10 @@ Result<bool> SqliteWriter::Insert(const SqliteRows& rows, int64_t count, Refused
   while (!left.empty()) {
     auto these = left.first(std::min<size_t>(kRowsAtOnce, left.size()));
     left = left.subspan(these.size());
-    TRANCHE_ASSIGN(bool done, InsertMany(rows, these, counts));
+    TRANCHE_ASSIGN(bool done, WriteMany(rows, these, counts));
     // What has failed together is tried row by row.
     for (size_t i = 0; !done && i < these.size(); ++i) {
-      TRANCHE_ASSIGN(bool alive, InsertOne(rows, these[i], refused, counts));
+      TRANCHE_ASSIGN(bool alive, WriteOne(rows, these[i], refused, counts));
       if (!alive) return false;
     }
   }
@@ -111,11 +174,15 @@ Result<bool> SqliteWriter::Insert(const SqliteRows& rows, int64_t count, Refused
 }
 
 // false: one of them is refused, and nothing has been done.
-Result<bool> SqliteWriter::InsertMany(const SqliteRows& rows, std::span<const int64_t> these,
-                                      Counts& counts) {
+Result<bool> SqliteWriter::WriteMany(const SqliteRows& rows, std::span<const int64_t> these, Counts& counts) {
   if (!many_ || returns_ || these.size() < kRowsAtOnce) return false;
   if (hook_) hook_->ids().clear();
-  for (size_t i = 0; i < these.size(); ++i) rows.Bind(*many_, static_cast<int>(i) * columns_ + 1, these[i]);
+  const std::vector<int>& columns = actions_.begin()->second.columns;
+  int first = 1;
+  for (const int64_t row : these) {
+    rows.Bind(*many_, first, columns, row);
+    first += static_cast<int>(columns.size());
+  }
   Result<bool> done = many_->Step();
   bool row_error = !done && RowError();
   many_->Reset();
@@ -127,25 +194,31 @@ Result<bool> SqliteWriter::InsertMany(const SqliteRows& rows, std::span<const in
 }
 
 // false: the transaction is gone.
-Result<bool> SqliteWriter::InsertOne(const SqliteRows& rows, int64_t row, Refused& refused, Counts& counts) {
+Result<bool> SqliteWriter::WriteOne(const SqliteRows& rows, int64_t row, Refused& refused, Counts& counts) {
   auto run = [](sqlite::Statement& statement) -> Status {
     auto done = statement.Step();
     statement.Reset();
     if (!done) return std::move(done).error();
     return {};
   };
+  const Change change = actions_.size() == 1 ? actions_.begin()->first : rows.ChangeOf(row);
+  const Action& action = actions_.at(change);
   if (has_triggers_) TRANCHE_TRY(run(*save_));
   if (hook_) hook_->ids().clear();
-  sqlite::Statement& statement = returns_ ? *returning_ : *one_;
-  rows.Bind(statement, 1, row);
-  Result<bool> stored = returns_ ? StepReturning(row, counts) : statement.Step();
-  if (stored && !returns_) stored = database_.changes() == 1;
+  sqlite::Statement& statement = returns_ ? *action.returning : *action.one;
+  rows.Bind(statement, 1, action.columns, row);
+  Result<bool> stored = returns_ ? StepReturning(statement, row, counts) : statement.Step();
+  if (stored && !returns_) stored = database_.changes() > 0;
   bool row_error = !stored && RowError();
   if (row_error) refused.insert_or_assign(row, Refusal(row));
   statement.Reset();
   if (!stored && !row_error) return std::move(stored).error();
   if (!database_.in_transaction()) return false;
-  if (stored && !*stored) refused.try_emplace(row, row, "dropped by a trigger of the table", "");
+  if (stored && !*stored) {
+    TRANCHE_ASSIGN(bool misses, Misses(change, rows, row));
+    if (misses) ++counts.unmatched;
+    if (!misses) refused.try_emplace(row, row, "dropped by a trigger of the table", "");
+  }
   if (stored && *stored && !returns_) ++counts.stored;
   if (stored && hook_ && !hook_->ids().empty()) written_.emplace_back(hook_->ids().back(), row);
   if (has_triggers_ && row_error) TRANCHE_TRY(run(*undo_));
@@ -153,24 +226,36 @@ Result<bool> SqliteWriter::InsertOne(const SqliteRows& rows, int64_t row, Refuse
   return true;
 }
 
-Result<bool> SqliteWriter::StepReturning(int64_t row, Counts& counts) {
-  TRANCHE_ASSIGN(bool stored, returning_->Step());
+// Whether a row that did nothing found nothing.
+Result<bool> SqliteWriter::Misses(Change change, const SqliteRows& rows, int64_t row) {
+  if (!MayMiss(change) || !look_) return MayMiss(change);
+  rows.Bind(*look_, 1, key_columns_, row);
+  auto found = look_->Step();
+  look_->Reset();
+  if (!found) return std::move(found).error();
+  return !*found;
+}
+
+Result<bool> SqliteWriter::StepReturning(sqlite::Statement& statement, int64_t row, Counts& counts) {
+  TRANCHE_ASSIGN(bool stored, statement.Step());
   if (!stored) return false;
-  if (has_rowid_) written_.emplace_back(returning_->Int(0), row);
+  if (has_rowid_) written_.emplace_back(statement.Int(0), row);
   std::string key;  // as it is stored: what SQLite holds for equal is equal here
-  for (int i = 1; i <= key_columns_; ++i) {
-    std::string_view part = returning_->BlobAt(i);
-    key += fmt::format("{}:{}:", static_cast<int>(returning_->ColumnType(i)), part.size());
+  for (int i = 1; i <= static_cast<int>(key_columns_.size()); ++i) {
+    std::string_view part = statement.BlobAt(i);
+    key += fmt::format("{}:{}:", static_cast<int>(statement.ColumnType(i)), part.size());
     key += part;
   }
-  ++(key_columns_ > 0 && !keys_.insert(std::move(key)).second ? counts.superseded : counts.stored);
-  TRANCHE_TRY(returning_->Step());
+  ++(!key.empty() && !keys_.insert(std::move(key)).second ? counts.superseded : counts.stored);
+  while (stored) {
+    TRANCHE_ASSIGN(stored, statement.Step());
+  }
   return true;
 }
 
 // Rows that wrote to a row of the table which an earlier one of the batch had written to.
 void SqliteWriter::CountKeys(Counts& counts) {
-  if (!hook_ || key_columns_ == 0) return;
+  if (!hook_ || key_columns_.empty()) return;
   std::vector<int64_t> ids;
   ids.reserve(written_.size());
   for (auto [id, row] : written_) ids.push_back(id);

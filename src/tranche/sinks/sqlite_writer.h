@@ -21,24 +21,34 @@ class SqliteWriter {
  public:
   using Refused = std::map<int64_t, RefusedCell>;
 
-  // `key` is empty for plain inserts; else a unique index on it must be there.
+  // Columns that `options` leaves out are not in `columns`.
   static Result<std::unique_ptr<SqliteWriter>> Make(sqlite::Database& database, const SqliteTable& table,
-                                                    const Columns& columns, std::vector<std::string> key);
+                                                    const Columns& columns, const TableOptions& options);
 
-  // Inserts rows [0, count) of `rows` but those in `refused`, and adds to `refused` and `counts`. false: the
-  // transaction is gone (a trigger or a constraint rolled it back), so it must be begun again, without the
-  // refused rows.
-  Result<bool> Insert(const SqliteRows& rows, int64_t count, Refused& refused, Counts& counts);
+  // Writes rows [0, count) of `rows` but those in `refused`, one after the other, and adds to `refused` and
+  // `counts`. false: the transaction is gone (a trigger or a constraint rolled it back), so it must be begun
+  // again, without the refused rows.
+  Result<bool> Write(const SqliteRows& rows, int64_t count, Refused& refused, Counts& counts);
 
   // COMMIT has failed by a deferred foreign key: adds the rows that refer to nothing. They can be told only
   // if the rows' ids were noted: false = begin again, they will be.
   Result<bool> FindOrphans(Refused& refused);
 
  private:
+  // How a Change is done.
+  struct Action {
+    std::string sql;
+    std::vector<int> columns;  // of the rows: those that are bound, in this order
+    std::unique_ptr<sqlite::Statement> one, returning;
+  };
   explicit SqliteWriter(sqlite::Database& database) : database_(database) {}
-  Result<bool> InsertMany(const SqliteRows& rows, std::span<const int64_t> these, Counts& counts);
-  Result<bool> InsertOne(const SqliteRows& rows, int64_t row, Refused& refused, Counts& counts);
-  Result<bool> StepReturning(int64_t row, Counts& counts);
+  void MakeActions(const Columns& columns, const TableOptions& options);
+  Status MakeStatements(const SqliteTable& table, const TableOptions& options);
+  Status CheckIndex(const TableOptions& options);
+  Result<bool> WriteMany(const SqliteRows& rows, std::span<const int64_t> these, Counts& counts);
+  Result<bool> WriteOne(const SqliteRows& rows, int64_t row, Refused& refused, Counts& counts);
+  Result<bool> StepReturning(sqlite::Statement& statement, int64_t row, Counts& counts);
+  Result<bool> Misses(Change change, const SqliteRows& rows, int64_t row);
   void Track();
   void CountKeys(Counts& counts);
   bool RowError() const;
@@ -46,14 +56,15 @@ class SqliteWriter {
 
   static constexpr int kRowsAtOnce = 32;
   sqlite::Database& database_;
-  std::string table_;
-  int columns_ = 0, key_columns_ = 0;
+  std::string table_, keys_list_, many_sql_, look_sql_;
+  std::vector<int> key_columns_;
+  std::map<Change, Action> actions_;  // those that the mode has; one, but in mode changes
   bool has_rowid_ = true;
   bool has_triggers_ = false;  // then a savepoint around each row: triggers that fail may leave things behind
-  std::unique_ptr<sqlite::Statement> many_, one_, returning_, save_, undo_, release_;
+  std::unique_ptr<sqlite::Statement> many_, look_, save_, undo_, release_;
 
-  // Which row of the batch became which row of the table: asked for by upserts, and to find orphans. By the
-  // hook where there is a row id and no trigger meddles, else by RETURNING, which is slow.
+  // Which row of the batch became which row of the table: asked for by upserts and updates, and to find
+  // orphans. By the hook where there is a row id and no trigger meddles, else by RETURNING, which is slow.
   bool returns_ = false;
   std::unique_ptr<sqlite::WrittenRowIds> hook_;
   std::vector<std::pair<int64_t, int64_t>> written_;  // row id → row of the batch

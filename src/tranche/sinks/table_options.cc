@@ -30,10 +30,10 @@ Shape ModeShape() {
        Shape::Object({
            {"column", Shape::Column(),
             "The column that says what is to be done with a row; it is not stored.", Field::kRequired},
-           {"insert", values, "Its values for: a new row; one with its key is refused."},
-           {"update", values, "Its values for: changes the row with this key."},
-           {"upsert", values, "Its values for: changes the row with this key, or adds it."},
-           {"delete", values, "Its values for: takes the row with this key away."},
+           {"insert", values, "Values that add the row; it is refused if its key is there."},
+           {"update", values, "Values that change the row with its key."},
+           {"upsert", values, "Values that change the row with its key, or add it."},
+           {"delete", values, "Values that take the row with its key away."},
        })});
 }
 
@@ -121,8 +121,8 @@ std::vector<Field> TableFields(Schemas schemas) {
       {"mode", ModeShape(),
        "`append` adds the rows; `replace` puts them in the place of all that were there, at the end and in "
        "one step; `upsert` changes the rows of the same key and adds the others; `update` changes the rows "
-       "of the same key, `delete` takes them away; with `column` each row says what is to be done. The last "
-       "row of a key wins.",
+       "of the same key, `delete` takes them away; with `column` a column of the rows says "
+       "what is to be done. The last row of a key wins.",
        "append"});
   fields.push_back(
       {"key", Shape::List(Shape::Column()),
@@ -208,6 +208,28 @@ bool TableOptions::Writes(std::string_view column) const {
   return mode != Mode::kChanges || !SameName(changes.column, column);
 }
 
+Change TableOptions::ChangeOfAll() const {
+  return mode == Mode::kUpdate   ? Change::kUpdate
+         : mode == Mode::kDelete ? Change::kDelete
+         : mode == Mode::kUpsert ? Change::kUpsert
+                                 : Change::kInsert;
+}
+
+std::string TableOptions::ChangeSql() const {
+  if (mode != Mode::kChanges) return std::to_string(static_cast<int>(ChangeOfAll()));
+  std::string sql = fmt::format("CASE CAST({} AS VARCHAR)", QuoteName(changes.column));
+  for (const auto& [value, change] : changes.values) {
+    sql += fmt::format(" WHEN {} THEN {}", QuoteText(value), static_cast<int>(change));
+  }
+  return sql + " END";
+}
+
+std::string TableOptions::NoChangeSql() const {
+  return fmt::format(
+      "'mode says nothing of ' || coalesce('''' || left(CAST({} AS VARCHAR), 100) || '''', 'NULL')",
+      QuoteName(changes.column));
+}
+
 Status TableOptions::CheckRows(const arrow::Schema& rows) const {
   Columns names;
   for (const auto& field : rows.fields()) names.push_back({field->name(), ""});
@@ -271,14 +293,16 @@ Error TableOptions::TableGone(std::string_view name) const {
       .Hint("begin a new run with --again, or go on with the rows that are left with --trust-target");
 }
 
-Error TableOptions::NoUniqueIndex() const {
+Error TableOptions::NoIndex() const {
   std::string list, name = table;
   for (const std::string& part : key) {
     list += (list.empty() ? "" : ", ") + QuoteName(part);
     name += "_" + part;
   }
-  return Fail(Code::kJob, "table '{}' has no unique index on the key", table)
-      .Hint(fmt::format("run: CREATE UNIQUE INDEX {} ON {} ({})", QuoteName(name), QuoteName(table), list));
+  const bool unique = needs_unique_key();
+  return Fail(Code::kJob, "table '{}' has no {}index on the key", table, unique ? "unique " : "")
+      .Hint(fmt::format("run: CREATE {}INDEX {} ON {} ({})", unique ? "UNIQUE " : "", QuoteName(name),
+                        QuoteName(table), list));
 }
 
 Status RunStatements(const std::vector<Statement>& statements, sql::SqlConnection& connection) {

@@ -18,14 +18,13 @@
 #include "tranche/base/result.h"
 #include "tranche/connector/options.h"
 #include "tranche/connector/shape.h"
-#include "tranche/sql/connection.h"
+#include "tranche/sql/changes.h"
 
 namespace tranche {
 
 enum class Mode { kAppend, kReplace, kUpsert, kUpdate, kDelete, kChanges };
 
-// What a row of mode changes asks for.
-enum class Change { kInsert, kUpdate, kUpsert, kDelete };
+using sql::Change;
 
 struct Changes {
   std::string column;                                  // says it; is not stored itself
@@ -66,10 +65,6 @@ struct TableOptions {
 
   Status ParseTable(const Options& options, Schemas schemas);
 
-  Status CheckModeIsThere() const {
-    if (mode <= Mode::kUpsert) return {};
-    return Fail(Code::kJob, "mode {} is not in this version", ModeName()).At(place);
-  }
   bool replaces() const { return mode == Mode::kReplace; }
   // A row may become a new row of the table: all columns that need a value must have one, and a missing table
   // is no mistake.
@@ -85,6 +80,12 @@ struct TableOptions {
   // Whether a column of the rows goes into the table.
   bool Writes(std::string_view column) const;
   bool InKey(std::string_view column) const;
+  // Of every row, but in mode changes.
+  Change ChangeOfAll() const;
+  // SQL of the engine over a row: the number of the Change that it asks for, NULL where it asks for none; and
+  // what is wrong with it then.
+  std::string ChangeSql() const;
+  std::string NoChangeSql() const;
 
   // The rows have the columns that the options name. Looks at nothing else.
   Status CheckRows(const arrow::Schema& schema) const;
@@ -109,7 +110,7 @@ struct TableOptions {
   // There is no such table: an error, where it is not made.
   Status CheckMissing() const;
   Error TableGone(std::string_view name) const;
-  Error NoUniqueIndex() const;
+  Error NoIndex() const;  // on the key; unique where it must be
 
   // What came of a look at the target before the run, for Sink::Check: the errors that stay until Open.
   Status Lasting(Status looked) const;
