@@ -138,7 +138,7 @@ Status ServerStore::Check(std::shared_ptr<arrow::Schema> schema, Engine& engine)
     TRANCHE_TRY(CheckTakes(info));
     if (!options_.needs_unique_key()) return {};
     TRANCHE_ASSIGN(const bool unique, session.HasUniqueIndex(info, options_.key));
-    if (!unique) return options_.NoUniqueIndex();
+    if (!unique) return options_.NoIndex();
     return {};
   };
   Status looked = look();
@@ -299,7 +299,7 @@ Status ServerStore::OpenTable(SinkContext& context, const sql::Ledger::Run& run)
   }
   if (options_.needs_unique_key()) {
     TRANCHE_ASSIGN(const bool unique, session_->HasUniqueIndex(loaded_, options_.key));
-    if (!unique) return options_.NoUniqueIndex();
+    if (!unique) return options_.NoIndex();
   }
   return {};
 }
