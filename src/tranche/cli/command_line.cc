@@ -71,6 +71,7 @@ void AddRun(CLI::App& app, Action& chosen) {
                     "Take the ledger in the target as it is, though it differs.");
   run.app->add_flag("--keep-batches", run->keep_batches,
                     "Keep the ledger's batch rows when the run is finished.");
+  run.app->add_option("--scratch", run->scratch)->group("");  // how `prove` starts it: not for people
   run.app->footer(
       "Exit codes: 0 done, or nothing new; 1 stopped, run it again to resume; 2 the job or the command line "
       "is wrong,\n"
@@ -97,6 +98,27 @@ void AddLooks(CLI::App& app, Action& chosen) {
                           "Guess a commented job from data files. Never writes over a file.", NewCommand);
   fresh.app->add_option("FILE", fresh->files, "Data files.")->required();
   fresh.app->add_option("-o,--output", fresh->out, "The job file; '-' is standard output.");
+}
+
+void AddProve(CLI::App& app, Action& chosen) {
+  Command<ProveFlags> prove(app, chosen, "prove",
+                            "Kill the job at every step, on scratch targets, and compare what is stored.",
+                            ProveCommand);
+  prove.app->add_option("JOB", prove->path, "A job file.")->required();
+  prove.app->add_option("--rows", prove->rows, "At most so many rows of each input that flows.")
+      ->check(AtLeastOne())
+      ->capture_default_str();
+  prove.app->add_option("--kills", prove->kills, "At so many random moments, beside every step.")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  prove.app->add_option("--seed", prove->seed, "Of what is random; the certificate has it.");
+  prove.app->add_option("-o,--output", prove->out, "The certificate as an HTML page, too.");
+  prove.app->footer(
+      R"(The job is run on some of its rows, into targets of the same kind in a folder of its own: copies of
+databases' definitions, other paths for files. It is killed (kill -9) at every durable action that it
+comes by and at random moments, resumed, and killed while it resumes. What it has stored in the end must
+be, row for row, what an undisturbed run has stored. The real targets and state are only read.
+Exit codes: 0 proved; 3 something was lost or doubled, or the job does not get through on these rows.)");
 }
 
 void AddRecords(CLI::App& app, Action& chosen) {
@@ -140,6 +162,7 @@ void AddRecords(CLI::App& app, Action& chosen) {
 std::vector<std::string> FlagsOf(const CLI::App& app) {
   std::vector<std::string> flags;
   for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) continue;
     for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
   }
   return flags;
@@ -226,6 +249,7 @@ CommandLine ParseCommandLine(int argc, char** argv) {
   AddRun(app, line.action);
   AddLooks(app, line.action);
   AddRecords(app, line.action);
+  AddProve(app, line.action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ExtrasError&) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct RunFlags {
   bool keep_batches = false;
   bool watch = false;
   int64_t limit = 0;
+  std::string scratch;  // a trial's folder: the job is rehearsed there (prove/rehearsal.h)
 };
 Status RunCommand(Session& session, const RunFlags& flags);
 
@@ -69,6 +71,15 @@ struct RejectsFlags {
 Status RejectsListCommand(Session& session, const RejectsFlags& flags);
 Status RejectsShowCommand(Session& session, const RejectsFlags& flags);
 Status RejectsRetryCommand(Session& session, const RejectsFlags& flags);
+
+struct ProveFlags {
+  std::string path;
+  int64_t rows = 10'000;
+  int64_t kills = 20;
+  std::optional<uint64_t> seed;
+  std::string out;
+};
+Status ProveCommand(Session& session, const ProveFlags& flags);
 
 struct DocsFlags {
   std::string name;

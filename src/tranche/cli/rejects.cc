@@ -5,6 +5,7 @@
 
 #include "tranche/cli/commands.h"
 #include "tranche/cli/table.h"
+#include "tranche/run/reject_list.h"
 
 namespace tranche {
 namespace {
@@ -18,16 +19,13 @@ class RejectList {
     TRANCHE_ASSIGN(const Job asked, session_.Load(path, session_.set(), NewId(), /*offline=*/true));
     TRANCHE_ASSIGN(auto state, session_.OpenState(asked));
     TRANCHE_ASSIGN(run_, FindRun(*state, run_number == 0 ? std::nullopt : std::optional(run_number)));
-    TRANCHE_ASSIGN(auto stored, state->Rejects(run_.id, "", most_));
-    for (auto& one : stored) rejects_.push_back(std::move(one.reject));
     const auto parameters = nlohmann::json::parse(run_.parameters, nullptr, false);
     if (parameters.is_discarded())
       return Fail(Code::kOutside, "state.db: the parameters of run {} cannot be read", run_.number);
     TRANCHE_ASSIGN(const Job job,
                    session_.Load(path, parameters.get<std::map<std::string, std::string>>(), run_.id));
-    for (const Body& body : job.bodies) {
-      for (const Store& store : body.stores) TRANCHE_TRY(ReadStore(store));
-    }
+    TRANCHE_ASSIGN(Engine * engine, session_.engine());
+    TRANCHE_ASSIGN(rejects_, ListRejects(job, *state, run_, *engine, most_));
     return {};
   }
 
@@ -35,18 +33,6 @@ class RejectList {
   const std::vector<Reject>& rejects() const { return rejects_; }
 
  private:
-  Status ReadStore(const Store& store) {
-    TRANCHE_ASSIGN(Engine * engine, session_.engine());
-    TRANCHE_ASSIGN(auto fork, engine->Fork());
-    TRANCHE_ASSIGN(auto sink, store.spec->make(Options(&store.spec->shape, &store.value)));
-    SinkContext context{
-        .job_key = run_.job_key, .store = store.name, .run_id = run_.id, .engine = fork.get()};
-    return sink->ListRejects(context, [&](Reject reject) -> Status {
-      if (std::ssize(rejects_) < most_) rejects_.push_back(std::move(reject));
-      return {};
-    });
-  }
-
   Session& session_;
   int64_t most_;
   RunRecord run_;

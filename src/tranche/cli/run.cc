@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "tranche/cli/commands.h"
+#include "tranche/prove/rehearsal.h"
 #include "tranche/run/runner.h"
 
 namespace tranche {
@@ -71,9 +72,19 @@ Status RunOne(Session& session, const RunFlags& flags, const std::string& path, 
                      .keep_batches = flags.keep_batches,
                      .version = kVersion};
   if (flags.limit > 0) options.limit = flags.limit;
+  std::optional<Rehearsal> rehearsal;
+  if (!flags.scratch.empty()) {
+    TRANCHE_ASSIGN(rehearsal, Rehearsal::Open(session.registry(), flags.scratch));
+    options.state_folder = rehearsal->state_folder();
+    options.seed = rehearsal->settings().seed;
+  }
   const JobLoader load = [&](const Set& values, const std::string& run_id) -> Result<Job> {
     TRANCHE_ASSIGN(Job job, session.Load(path, values, run_id));
     TRANCHE_TRY(session.Apply(job));
+    if (rehearsal) {
+      TRANCHE_ASSIGN(Engine * engine, session.engine());
+      TRANCHE_ASSIGN(job, rehearsal->Rehearse(std::move(job), *engine));
+    }
     options.memory = session.memory();
     options.threads = session.threads();
     if (job.run.timeout) stop.SetTimeout(*job.run.timeout);

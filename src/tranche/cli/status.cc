@@ -74,7 +74,10 @@ Status ShowAll(const std::string& root) {
   const std::string folder = root.empty() ? ".tranche" : root;
   int shown = 0;
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ignored)) {
+  std::filesystem::recursive_directory_iterator entries(folder, ignored);
+  for (; entries != std::filesystem::recursive_directory_iterator(); ++entries) {
+    const auto& entry = *entries;
+    if (entry.path().filename() == "prove") entries.disable_recursion_pending();  // trials are no runs
     if (entry.path().filename() != "state.db") continue;
     const std::string job = std::filesystem::relative(entry.path().parent_path(), folder).string();
     TRANCHE_TRY(ShowRuns("job " + job, entry.path().parent_path().string()));

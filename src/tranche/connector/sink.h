@@ -144,6 +144,16 @@ class Sink {
   // as well.
   virtual std::string target() const { return ""; }
 
+  // What the target says by itself, looked up without Open and without a write.
+  struct Standing {
+    std::string run_id;                  // the run that it knows last of this job and store
+    bool finished = false;               // and published
+    Counts counts;                       // the sums of its ledger
+    std::optional<int64_t> target_rows;  // that lie there now, where that is cheap to know
+  };
+  // Nothing where it knows of no run, or cannot be looked at.
+  virtual Result<std::optional<Standing>> Look(SinkContext&) { return std::nullopt; }
+
   virtual std::string Describe() const = 0;  // "parquet out/hourly/ partitioned by day, replace"
 };
 

@@ -35,8 +35,24 @@ struct StepSpec : ComponentSpec {
   std::function<Result<std::unique_ptr<Step>>(const Options&)> make;
 };
 
+// Where `prove` may put targets.
+struct ScratchPlace {
+  std::string folder;  // for files: one for all stores of a job
+  std::string name;    // for a schema or a database of a server: of a-z, 0-9 and _, and of no one else
+  Engine* engine = nullptr;
+};
+// A target of the same kind as a store's own, in a scratch place.
+struct ScratchTarget {
+  Node value;                           // the store's options, which lead there
+  std::function<Status()> remove = {};  // null where it goes with the folder
+};
+
 struct SinkSpec : ComponentSpec {
   std::function<Result<std::unique_ptr<Sink>>(const Options&)> make;
+  // Moves the target into a scratch place, and makes there what a run expects to find: the definition of the
+  // real target, which is only read. Called again for the same place it gives the same, and changes nothing.
+  // Null: `prove` refuses the store.
+  std::function<Result<ScratchTarget>(const Options&, const ScratchPlace&)> scratch;
   std::vector<std::string> modes;  // append, replace, upsert…; the first is the default
   std::string guarantee;           // "exactly once" | "at least once", and in half a sentence by what
   bool direct = false;             // can take one query whole, where the options say one file

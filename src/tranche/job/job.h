@@ -105,6 +105,8 @@ struct Job {
   std::string tuning;  // JSON of the rest: may change between crash and resume
 
   const Input* FindInput(std::string_view name) const;
+  // Whether the input's rows flow through the job, and are not only joined.
+  bool Flows(std::string_view input) const;
 };
 
 }  // namespace tranche

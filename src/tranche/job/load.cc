@@ -42,6 +42,13 @@ const Input* Job::FindInput(std::string_view name) const {
   return found == inputs.end() ? nullptr : &*found;
 }
 
+bool Job::Flows(std::string_view input) const {
+  auto names = [&](const std::vector<std::string>& list) {
+    return std::ranges::find(list, input) != list.end();
+  };
+  return names(from) || std::ranges::any_of(bodies, [&](const Body& body) { return names(body.from); });
+}
+
 Loader::Loader(const LoadContext& context, std::string path)
     : context_(context),
       path_(std::move(path)),

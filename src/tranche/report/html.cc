@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tranche/base/units.h"
+#include "tranche/report/style.h"
 
 namespace tranche::html {
 
@@ -155,5 +156,28 @@ std::string Moment(int64_t micros) {
 }
 
 std::string Seconds(double seconds) { return FormatDuration(Duration(static_cast<int64_t>(seconds * 1e9))); }
+
+std::string Page(std::string_view title, const std::string& body) {
+  std::string out = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
+  out +=
+      R"(<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">)";
+  out += R"(<meta name="viewport" content="width=device-width, initial-scale=1">)";
+  out += fmt::format("<title>{}</title>\n<style>", Escape(title));
+  out += kStyle;
+  out += "</style>\n</head>\n<body><main>\n" + body;
+  return out +
+         "<footer>Made by Tranche. This page loads nothing and runs no "
+         "script.</footer>\n</main></body>\n</html>\n";
+}
+
+std::string Section(std::string_view title, const std::string& body) {
+  return body.empty() ? "" : fmt::format("<section><h2>{}</h2>{}</section>\n", title, body);
+}
+
+std::string CardOf(const std::string& body) { return fmt::format(R"(<div class="card">{}</div>)", body); }
+
+std::string Tile(const std::string& number, std::string_view name) {
+  return fmt::format(R"(<div class="tile"><b>{}</b><span>{}</span></div>)", Escape(number), name);
+}
 
 }  // namespace tranche::html

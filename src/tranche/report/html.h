@@ -1,4 +1,4 @@
-// Text for the report: escaped, and numbers as people read them.
+// Text for reports: escaped, numbers as people read them, and the frame of a page.
 #pragma once
 
 #include <cstdint>
@@ -21,5 +21,11 @@ std::string Short(double value, Unit unit);
 std::string Plural(int64_t count, std::string_view one, std::string_view many);  // "1 row", "1,234 rows"
 std::string Moment(int64_t micros);   // "Friday 20 November 2026, 14:03:07 UTC"
 std::string Seconds(double seconds);  // "1.24s", "2m 05s"
+
+// A page that loads nothing and runs nothing, whatever stands in it. `body` is HTML, the title is text.
+std::string Page(std::string_view title, const std::string& body);
+std::string Section(std::string_view title, const std::string& body);  // nothing where the body is empty
+std::string CardOf(const std::string& body);
+std::string Tile(const std::string& number, std::string_view name);
 
 }  // namespace tranche::html

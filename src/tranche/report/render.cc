@@ -12,7 +12,6 @@
 #include "tranche/report/html.h"
 #include "tranche/report/report.h"
 #include "tranche/report/sample.h"
-#include "tranche/report/style.h"
 
 namespace tranche {
 
@@ -42,16 +41,6 @@ int64_t RowsRejected(const ReportData& data) {
 
 double Elapsed(const ReportData& data) {
   return data.finished > data.started ? static_cast<double>(data.finished - data.started) / 1e6 : 0;
-}
-
-std::string Section(std::string_view title, const std::string& body) {
-  return body.empty() ? "" : fmt::format("<section><h2>{}</h2>{}</section>\n", title, body);
-}
-
-std::string Card(const std::string& body) { return fmt::format(R"(<div class="card">{}</div>)", body); }
-
-std::string Tile(const std::string& number, std::string_view name) {
-  return fmt::format(R"(<div class="tile"><b>{}</b><span>{}</span></div>)", Escape(number), name);
 }
 
 std::string Badge(const ReportData& data) {
@@ -150,8 +139,8 @@ std::string Balance(const ReportData& data) {
   std::string rows;
   for (const auto& stage : data.stages) rows += StageRow(stage);
   for (const auto& store : data.stores) rows += StoreRow(data, store);
-  return Card(R"(<div class="scroll">)" + flow + "</div>") +
-         Card(
+  return CardOf(R"(<div class="scroll">)" + flow + "</div>") +
+         CardOf(
              R"(<div class="scroll"><table><thead><tr><th>Where</th><th>Every row is accounted for</th><th></th></tr></thead><tbody>)" +
              rows + "</tbody></table></div>");
 }
@@ -213,7 +202,7 @@ std::string Results(const ReportData& data) {
           fmt::format(R"(<div class="head"><h3>{}</h3><p class="soft small">{}, {}</p></div>)",
                       Escape(same.name), Escape(same.description), Plural(same.counts.stored, "row", "rows"));
     }
-    out += Card(heads + ResultOf(store.sample, store.counts.stored));
+    out += CardOf(heads + ResultOf(store.sample, store.counts.stored));
   }
   return out;
 }
@@ -255,7 +244,7 @@ std::string Rejects(const ReportData& data) {
         Escape(reject.reason), Escape(Cut(reject.content, kMostContent)));
   }
   std::string_view open = data.rejects.size() <= 5 ? " open" : "";
-  return Card(
+  return CardOf(
       out +
       fmt::format(
           R"(<details{}><summary>{} with place and content</summary><div class="scroll"><table><thead><tr><th>Place</th><th>Reason</th><th>Row</th></tr></thead><tbody>{}</tbody></table></div></details>)",
@@ -331,7 +320,7 @@ std::string SpeedCharts(const ReportData::Store& store) {
   body += Figure("how long a commit took",
                  Draw(Histogram{"commit times, " + label, Unit::kSeconds, batches.seconds}));
   body += Figure("rows in a batch", Draw(Histogram{"batch sizes, " + label, Unit::kNumber, batches.rows}));
-  return Card(body + "</div>");
+  return CardOf(body + "</div>");
 }
 
 std::string Speed(const ReportData& data) {
@@ -346,8 +335,8 @@ std::string Speed(const ReportData& data) {
        {"Batches", "Rows a batch", "Commit p50", "p99", "Bytes", "Rows/s", "Retries"}) {
     head += fmt::format(R"(<th class="number">{}</th>)", name);
   }
-  return Card(R"(<div class="scroll"><table><thead><tr><th>Store</th>)" + head + "</tr></thead><tbody>" +
-              rows + "</tbody></table></div>") +
+  return CardOf(R"(<div class="scroll"><table><thead><tr><th>Store</th>)" + head + "</tr></thead><tbody>" +
+                rows + "</tbody></table></div>") +
          charts;
 }
 
@@ -357,7 +346,7 @@ std::string Plan(const ReportData& data) {
     out += fmt::format("<dt>{}</dt><dd>{}</dd>", Escape(input.name),
                        Escape(input.connector + ": " + input.description));
   }
-  if (!out.empty()) out = Card("<dl>" + out + "</dl>");
+  if (!out.empty()) out = CardOf("<dl>" + out + "</dl>");
   for (const auto& stage : data.stages) {
     std::string facts = stage.kind;
     if (stage.bytes > 0) facts += ", " + FormatBytes(stage.bytes);
@@ -388,21 +377,13 @@ std::string Circumstances(const ReportData& data) {
   if (!data.parameters.empty())
     out += "<div><h4>Parameters</h4><dl>" + Pairs(data.parameters) + "</dl></div>";
   out += "<div><h4>Environment</h4><dl>" + Pairs(run) + Pairs(data.environment) + "</dl></div>";
-  return Card(out + "</div>");
+  return CardOf(out + "</div>");
 }
 
 }  // namespace
 
 std::string RenderReport(const ReportData& data) {
-  std::string out = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
-  // Nothing is loaded and nothing runs, whatever stands in the data.
-  out +=
-      R"(<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">)";
-  out += R"(<meta name="viewport" content="width=device-width, initial-scale=1">)";
-  out += fmt::format("<title>{} · run {} · {}</title>\n<style>", Escape(data.job), data.run_number,
-                     Escape(data.outcome));
-  out += kStyle;
-  out += "</style>\n</head>\n<body><main>\n";
+  std::string out;
   out += Header(data);
   out += Section("Where the rows went", Balance(data));
   out += Section("What came out", Results(data));
@@ -410,9 +391,7 @@ std::string RenderReport(const ReportData& data) {
   out += Section("How it was stored", Speed(data));
   out += Section("The plan", Plan(data));
   out += Section("Parameters and environment", Circumstances(data));
-  return out +
-         "<footer>Made by Tranche. This page loads nothing and runs no "
-         "script.</footer>\n</main></body>\n</html>\n";
+  return Page(fmt::format("{} · run {} · {}", data.job, data.run_number, data.outcome), out);
 }
 
 }  // namespace tranche

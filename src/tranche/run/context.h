@@ -25,6 +25,7 @@ struct RunOptions {
   bool trust_target = false;
   bool keep_batches = false;
   std::optional<int64_t> limit;  // rows of each input that flows
+  std::optional<uint64_t> seed;  // of the steps that choose by chance; else it is chosen by chance itself
   int64_t memory = 0;            // bytes; what `memory:` or the machine says
   int threads = 0;
   std::string version;  // of tranche

@@ -202,7 +202,7 @@ class Runner {
                   .canonical = job.canonical,
                   .fingerprint = HashHex(job.canonical),
                   .started = env_.clock.NowMicros(),
-                  .seed = std::random_device()() & 0x7fffffff,
+                  .seed = options_.seed.value_or(std::random_device()() & 0x7fffffff),
                   .engine = env_.engine.version()};
     TRANCHE_ASSIGN(Sources sources, MakeSources(job));
     const std::string scratch = folder_ + "/run/" + run.id;

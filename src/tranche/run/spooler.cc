@@ -187,15 +187,6 @@ class Sealer {
   PendingRejects pending_;
 };
 
-// Whether the input's rows flow through the job, and are not only joined.
-bool Flows(const Job& job, const std::string& input) {
-  auto names = [&](const std::vector<std::string>& from) {
-    return std::ranges::find(from, input) != from.end();
-  };
-  return names(job.from) ||
-         std::ranges::any_of(job.bodies, [&](const Body& body) { return names(body.from); });
-}
-
 }  // namespace
 
 int64_t StageTally::step_rejects() const {
@@ -287,7 +278,7 @@ Result<Spooler::Composed> Spooler::Compose(const PlannedStage& stage, const SqlT
     if (const auto unused = stage.unused.find(input); unused != stage.unused.end())
       source.unused = &unused->second;
     TRANCHE_ASSIGN(SqlText scan, sources_.at(input)->Scan(source));
-    if (context_.options.limit && Flows(context_.job, input)) {
+    if (context_.options.limit && context_.job.Flows(input)) {
       SqlText limited("(SELECT * FROM ");
       limited << scan << fmt::format(" LIMIT {})", *context_.options.limit);
       scan = std::move(limited);

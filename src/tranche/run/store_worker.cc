@@ -7,53 +7,9 @@
 #include <thread>
 
 #include "tranche/base/failpoint.h"
+#include "tranche/run/state_journal.h"
 
 namespace tranche {
-
-// The journal of one store, kept in the run's local state.
-class StoreWorker::StateJournal : public Journal {
- public:
-  StateJournal(State& state, std::string run, std::string store)
-      : state_(state), run_(std::move(run)), store_(std::move(store)) {}
-
-  Result<std::vector<Entry>> Entries() override {
-    TRANCHE_ASSIGN(auto records, state_.Journal(run_, store_));
-    std::vector<Entry> entries;
-    for (JournalRecord& record : records) {
-      entries.push_back({.span = record.span,
-                         .counts = {.sent = record.sent,
-                                    .stored = record.stored,
-                                    .superseded = record.superseded,
-                                    .unmatched = record.unmatched,
-                                    .rejected = record.rejected},
-                         .detail = std::move(record.detail)});
-    }
-    return entries;
-  }
-  Status Add(const Entry& entry, const std::vector<Reject>& rejects) override {
-    return state_.AddJournal(run_, store_,
-                             {.span = entry.span,
-                              .sent = entry.counts.sent,
-                              .stored = entry.counts.stored,
-                              .superseded = entry.counts.superseded,
-                              .unmatched = entry.counts.unmatched,
-                              .rejected = entry.counts.rejected,
-                              .detail = entry.detail},
-                             rejects);
-  }
-  Status Remove(Span span) override { return state_.RemoveJournal(run_, store_, span); }
-  Result<std::optional<std::string>> Note(std::string_view name) override {
-    return state_.Note(run_, store_, name);
-  }
-  Status SetNote(std::string_view name, std::string_view value) override {
-    return state_.SetNote(run_, store_, name, value);
-  }
-
- private:
-  State& state_;
-  std::string run_;
-  std::string store_;
-};
 
 // The first lane works on the worker's session, each other one has its own.
 struct StoreWorker::Lane {

@@ -15,6 +15,7 @@
 #include "tranche/plan/plan.h"
 #include "tranche/run/context.h"
 #include "tranche/run/spooler.h"
+#include "tranche/run/state_journal.h"
 
 namespace tranche {
 
@@ -58,8 +59,6 @@ class StoreWorker {
   Result<WriteReport> TryWrite(Lane& lane, const Batch& batch);
   void Note(const WriteReport& report, Span span, double seconds, int retries);
   void Sample(const Spool& spool);
-
-  class StateJournal;
 
   RunContext& context_;
   PlannedStore& planned_;

@@ -10,6 +10,7 @@
 #include "tranche/sinks/batch_table.h"
 #include "tranche/sinks/database_sink.h"
 #include "tranche/sinks/duckdb_writer.h"
+#include "tranche/sinks/scratch.h"
 #include "tranche/sinks/sinks.h"
 #include "tranche/sql/bisect.h"
 #include "tranche/sql/duckdb_file.h"
@@ -35,6 +36,7 @@ class DuckDbStore : public Sink {
   Status Finish(SinkContext& context) override;
   Status SyncName() const;
   Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
+  Result<std::optional<Standing>> Look(SinkContext& context) override;
   std::string Describe() const override { return options_.Describe("duckdb", options_.path); }
   std::string target() const override { return options_.TargetIn(options_.path); }
 
@@ -379,6 +381,19 @@ Status DuckDbStore::ListRejects(SinkContext& context, const std::function<Status
   return ledger_->ListRejects(context, take);
 }
 
+Result<std::optional<Sink::Standing>> DuckDbStore::Look(SinkContext& context) {
+  if (!Exists(options_.path)) return std::nullopt;
+  std::optional<Standing> standing;
+  TRANCHE_TRY(LookIntoDuckDb(*context.engine, options_.path, [&](Engine& session) -> Status {
+    DuckDbStore store(options_);
+    TRANCHE_ASSIGN(const bool there, store.Connect(session, /*writable=*/false));
+    if (!there) return {};
+    TRANCHE_ASSIGN(standing, LookAtTable(*store.connection_, *store.ledger_, options_.table, context));
+    return {};
+  }));
+  return standing;
+}
+
 }  // namespace
 
 SinkSpec DuckDbSink() {
@@ -406,6 +421,7 @@ SinkSpec DuckDbSink() {
   spec.guarantee = "exactly once, by a ledger in the same file";
   spec.policy.rows = 100'000;  // a transaction of DuckDB costs some 10 ms, whatever it holds
   spec.policy.bytes = 64 << 20;
+  spec.scratch = ScratchDuckDb;
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
     TRANCHE_ASSIGN(DatabaseOptions parsed, DatabaseOptions::Parse(options, Schemas::kSome));
     return std::make_unique<DuckDbStore>(std::move(parsed));

@@ -15,6 +15,7 @@
 #include "tranche/base/file.h"
 #include "tranche/connector/step.h"
 #include "tranche/sinks/batch_table.h"
+#include "tranche/sinks/scratch.h"
 
 namespace tranche {
 namespace {
@@ -94,6 +95,7 @@ SinkSpec FileSpec(std::string name) {
   spec.policy.parallel = 0;
   spec.policy.rows = 1'000'000;
   spec.policy.bytes = 128 << 20;
+  spec.scratch = ScratchFiles;
   return spec;
 }
 
@@ -425,6 +427,28 @@ Status FileSink::Finish(SinkContext& context) {
   TRANCHE_ASSIGN(bool begun, publisher_->Begun(*context.journal));
   if (options_.target.folder && !begun) TRANCHE_TRY(RemoveStray(parts));
   return publisher_->Publish(parts, *context.journal);
+}
+
+// The journal is the ledger; the files that it names are there, or not.
+Result<std::optional<Sink::Standing>> FileSink::Look(SinkContext& context) {
+  TRANCHE_ASSIGN(Entries entries, context.journal->Entries());
+  Standing standing{.run_id = context.run_id};
+  for (const Journal::Entry& entry : entries) standing.counts += entry.counts;
+  if (options_.standard_output) return standing;
+  TRANCHE_ASSIGN(standing.finished, Publisher::Done(*context.journal));
+  const Publisher publisher(FollowLink(options_.target), context.run_id);
+  TRANCHE_ASSIGN(auto parts, JournalledParts(context));
+  int64_t rows = 0;
+  for (const FilePart& part : parts) {
+    TRANCHE_ASSIGN(const FileIdentity identity, Identify(publisher.Locate(part)));
+    if (identity.size != part.size) {
+      return Fail(Code::kData, "{} has {} bytes, and {} were written", publisher.Locate(part), identity.size,
+                  part.size);
+    }
+    rows = rows < 0 || part.rows < 0 ? -1 : rows + part.rows;
+  }
+  if (rows >= 0) standing.target_rows = rows;
+  return standing;
 }
 
 std::string FileSink::Describe() const {

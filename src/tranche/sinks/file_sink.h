@@ -50,6 +50,7 @@ class FileSink : public Sink {
   bool whole() const override { return !options_.target.folder; }
   bool aside() const override { return options_.target.folder; }
   Result<Counts> WriteDirect(const Query& query, SinkContext& context) override;
+  Result<std::optional<Standing>> Look(SinkContext& context) override;
   std::string Describe() const override;
   std::string target() const override { return options_.standard_output ? "stdout" : options_.target.path; }
 

@@ -7,6 +7,7 @@
 #include "tranche/base/failpoint.h"
 #include "tranche/base/file.h"
 #include "tranche/sinks/database_sink.h"
+#include "tranche/sinks/scratch.h"
 #include "tranche/sinks/sinks.h"
 #include "tranche/sinks/sqlite_writer.h"
 #include "tranche/sql/ledger.h"
@@ -30,6 +31,7 @@ class SqliteStore : public Sink {
   Result<Totals> Sum(SinkContext& context) override { return ledger_->Sum(context.rows); }
   Status Finish(SinkContext& context) override;
   Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
+  Result<std::optional<Standing>> Look(SinkContext& context) override;
   std::string Describe() const override { return options_.Describe("sqlite", options_.path); }
   std::string target() const override { return options_.TargetIn(options_.path); }
 
@@ -267,6 +269,12 @@ Status SqliteStore::ListRejects(SinkContext& context, const std::function<Status
   return ledger_->ListRejects(context, take);
 }
 
+Result<std::optional<Sink::Standing>> SqliteStore::Look(SinkContext& context) {
+  if (!Exists(options_.path)) return std::nullopt;
+  TRANCHE_TRY(Connect(sqlite::Access::kReadOnly));
+  return LookAtTable(*connection_, *ledger_, options_.table, context);
+}
+
 }  // namespace
 
 SinkSpec SqliteSink() {
@@ -295,6 +303,7 @@ SinkSpec SqliteSink() {
   spec.example = "sqlite: {path: issues.db, table: issues, mode: upsert, key: [id]}";
   spec.modes = {"append", "replace", "upsert", "update", "delete", "changes"};
   spec.guarantee = "exactly once, by a ledger in the same file";
+  spec.scratch = ScratchSqlite;
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
     TRANCHE_ASSIGN(DatabaseOptions parsed, DatabaseOptions::Parse(options, Schemas::kNone));
     return std::make_unique<SqliteStore>(std::move(parsed));

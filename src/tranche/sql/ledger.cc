@@ -407,6 +407,29 @@ Status Ledger::Finish(int64_t rows, bool keep_batches) {
   return {};
 }
 
+Result<std::optional<Sink::Standing>> Ledger::Look(const SinkContext& context) {
+  TRANCHE_ASSIGN(Columns columns, connection_->ColumnsOf("tranche_run"));
+  if (columns.empty()) return std::nullopt;
+  TRANCHE_ASSIGN(auto runs,
+                 connection_->Query(
+                     "SELECT run_id, state, sent, stored, superseded, unmatched, rejected FROM tranche_run "
+                     "WHERE job_key = $1 AND store = $2",
+                     {Text(FittingKey(context.job_key, connection_->dialect())), Text(context.store)}));
+  if (runs.empty()) return std::nullopt;
+  Sink::Standing standing{.run_id = runs[0][0].value_or(""),
+                          .finished = runs[0][1] == "finished",
+                          .counts = ToCounts(runs[0], 2)};
+  if (standing.finished) return standing;
+  TRANCHE_ASSIGN(
+      auto sums,
+      connection_->Query("SELECT coalesce(sum(sent), 0), coalesce(sum(stored), 0), "
+                         "coalesce(sum(superseded), 0), coalesce(sum(unmatched), 0), "
+                         "coalesce(sum(rejected), 0) FROM tranche_batch WHERE run_id = $1 AND store = $2",
+                         {Text(standing.run_id), Text(context.store)}));
+  standing.counts = ToCounts(sums.at(0), 0);
+  return standing;
+}
+
 Status Ledger::ListRejects(const SinkContext& context, const std::function<Status(Reject)>& take) {
   TRANCHE_ASSIGN(Columns columns, connection_->ColumnsOf("tranche_reject"));
   if (columns.empty()) return {};

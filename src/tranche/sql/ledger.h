@@ -75,6 +75,8 @@ class Ledger {
   // Totals into the run's row, state finished; the batch rows go unless they are kept.
   Status Finish(int64_t rows, bool keep_batches);
 
+  // What the ledger says of the newest run of `context`'s job and store; needs no Open.
+  Result<std::optional<Sink::Standing>> Look(const SinkContext& context);
   // Rejects that `context`'s run has in the target; needs no Open.
   Status ListRejects(const SinkContext& context, const std::function<Status(Reject)>& take);
 
