@@ -148,8 +148,17 @@ void AddRecords(CLI::App& app, Action& chosen) {
       ->required()
       ->check(AtLeastOne());
   show.app->add_option("--run", show->run, "The run's number; the newest if left out.");
-  Command<RejectsFlags> retry(*rejects, chosen, "retry", "Not in this version.", RejectsRetryCommand);
-  retry.app->allow_extras();
+  Command<RejectsFlags> retry(*rejects, chosen, "retry", "Store them once more, each once.",
+                              RejectsRetryCommand);
+  retry.app->add_option("JOB", retry->path, "A job file.")->required();
+  retry.app->add_option("--run", retry->run, "The run's number; the newest if left out.");
+  retry.app->add_option("--from", retry->from,
+                        "Mended rows (.csv or .json) instead: the column `number` says of which reject.");
+  retry.app->footer(
+      R"(A run of its own, whose input is what the last run has refused: rows go on at the step or in the store
+that refused them. What is refused again stays open; `rejects list` shows what is open. After a crash, retry
+again: it resumes. Rows that could not be read, or were cut at 64 KiB, need --from. Rows that a step with
+other rows (aggregate, sort, join) would still have to see cannot be retried, nor what `replace` stores.)");
 
   Command<DocsFlags> docs(app, chosen, "docs", "Explain connectors and steps with all their options.",
                           DocsCommand);

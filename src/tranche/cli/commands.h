@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "tranche/cli/session.h"
 
 namespace tranche {
+
+class StopSignal;
 
 inline constexpr const char* kVersion = "0.1.0";
 
@@ -25,6 +28,9 @@ struct RunFlags {
   std::string scratch;  // a trial's folder: the job is rehearsed there (prove/rehearsal.h)
 };
 Status RunCommand(Session& session, const RunFlags& flags);
+// One job with one set of parameters, as `run` does it.
+Status RunOne(Session& session, const RunFlags& flags, const std::string& path,
+              const std::map<std::string, std::string>& set, StopSignal& stop);
 
 struct ValidateFlags {
   std::vector<std::string> paths;  // job files, and folders of them
@@ -67,6 +73,7 @@ struct RejectsFlags {
   int64_t run = 0;
   int64_t limit = 100;
   int64_t number = 0;
+  std::string from;  // mended rows
 };
 Status RejectsListCommand(Session& session, const RejectsFlags& flags);
 Status RejectsShowCommand(Session& session, const RejectsFlags& flags);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -6,11 +7,13 @@
 #include "tranche/cli/commands.h"
 #include "tranche/cli/table.h"
 #include "tranche/run/reject_list.h"
+#include "tranche/run/reject_retry.h"
+#include "tranche/run/runner.h"
 
 namespace tranche {
 namespace {
 
-// All rejects of a run, numbered from 1: those that lie beside the job, then those that the databases keep.
+// The open rejects of a run, wherever they are kept: those that no retry has taken.
 class RejectList {
  public:
   RejectList(Session& session, int64_t most) : session_(session), most_(most) {}
@@ -18,25 +21,24 @@ class RejectList {
   Status Read(const std::string& path, int64_t run_number) {
     TRANCHE_ASSIGN(const Job asked, session_.Load(path, session_.set(), NewId(), /*offline=*/true));
     TRANCHE_ASSIGN(auto state, session_.OpenState(asked));
-    TRANCHE_ASSIGN(run_, FindRun(*state, run_number == 0 ? std::nullopt : std::optional(run_number)));
-    const auto parameters = nlohmann::json::parse(run_.parameters, nullptr, false);
-    if (parameters.is_discarded())
-      return Fail(Code::kOutside, "state.db: the parameters of run {} cannot be read", run_.number);
-    TRANCHE_ASSIGN(const Job job,
-                   session_.Load(path, parameters.get<std::map<std::string, std::string>>(), run_.id));
+    TRANCHE_ASSIGN(run_, FindRefusing(*state, run_number));
+    const JobLoader load = [&](const std::map<std::string, std::string>& set, const std::string& run_id) {
+      return session_.Load(path, set, run_id);
+    };
     TRANCHE_ASSIGN(Engine * engine, session_.engine());
-    TRANCHE_ASSIGN(rejects_, ListRejects(job, *state, run_, *engine, most_));
+    TRANCHE_ASSIGN(standing_, StandingOf(load, *state, session_.FolderOf(asked), run_, *engine, most_));
     return {};
   }
 
   const RunRecord& run() const { return run_; }
-  const std::vector<Reject>& rejects() const { return rejects_; }
+  const std::vector<NumberedReject>& open() const { return standing_.open; }
+  int64_t taken() const { return standing_.taken; }
 
  private:
   Session& session_;
   int64_t most_;
   RunRecord run_;
-  std::vector<Reject> rejects_;
+  RejectStanding standing_;
 };
 
 std::string PlaceOf(const Reject& reject) {
@@ -59,22 +61,31 @@ void PrintJson(int64_t number, const Reject& reject) {
 
 }  // namespace
 
+Result<RunRecord> FindRefusing(State& state, int64_t number) {
+  if (number > 0) return FindRun(state, number);
+  TRANCHE_ASSIGN(RunRecord newest, FindRun(state, std::nullopt));
+  TRANCHE_ASSIGN(auto runs, state.Runs());
+  for (RunRecord& run : runs) {
+    if (!IsRetry(run)) newest = std::move(run);
+  }
+  return newest;
+}
+
 Status RejectsListCommand(Session& session, const RejectsFlags& flags) {
   RejectList list(session, flags.limit);
   TRANCHE_TRY(list.Read(flags.path, flags.run));
   if (session.flags().json) {
-    for (size_t i = 0; i < list.rejects().size(); ++i)
-      PrintJson(static_cast<int64_t>(i) + 1, list.rejects()[i]);
+    for (const NumberedReject& one : list.open()) PrintJson(one.number, one.reject);
     return {};
   }
-  if (list.rejects().empty()) {
-    session.log().Info(fmt::format("run {} has no rejects", list.run().number));
+  if (list.open().empty()) {
+    session.log().Info(
+        fmt::format("run {} has no {}rejects", list.run().number, list.taken() > 0 ? "open " : ""));
     return {};
   }
   std::vector<TextRow> rows;
-  for (const Reject& reject : list.rejects()) {
-    rows.push_back(
-        {fmt::format("{}", rows.size() + 1), reject.origin, PlaceOf(reject), reject.column, reject.reason});
+  for (const auto& [number, reject] : list.open()) {
+    rows.push_back({fmt::format("{}", number), reject.origin, PlaceOf(reject), reject.column, reject.reason});
   }
   fmt::print("{}", FormatTable({"number", "origin", "place", "column", "reason"}, rows, 100));
   if (std::ssize(rows) == flags.limit) session.log().Info("more are left out; --limit shows more");
@@ -82,13 +93,16 @@ Status RejectsListCommand(Session& session, const RejectsFlags& flags) {
 }
 
 Status RejectsShowCommand(Session& session, const RejectsFlags& flags) {
-  RejectList list(session, flags.number);
+  RejectList list(session, kAllRejects);
   TRANCHE_TRY(list.Read(flags.path, flags.run));
-  if (std::ssize(list.rejects()) < flags.number) {
-    return Fail(Code::kJob, "run {} has no reject {}; it has {}", list.run().number, flags.number,
-                list.rejects().size());
+  const auto found = std::ranges::find(list.open(), flags.number, &NumberedReject::number);
+  if (found == list.open().end()) {
+    const int64_t all = std::ssize(list.open()) + list.taken();
+    if (flags.number <= all)
+      return Fail(Code::kJob, "reject {} of run {} was retried", flags.number, list.run().number);
+    return Fail(Code::kJob, "run {} has no reject {}; it has {}", list.run().number, flags.number, all);
   }
-  const Reject& reject = list.rejects()[flags.number - 1];
+  const Reject& reject = found->reject;
   if (session.flags().json) {
     PrintJson(flags.number, reject);
     return {};
@@ -98,11 +112,6 @@ Status RejectsShowCommand(Session& session, const RejectsFlags& flags) {
   if (!reject.column.empty()) fmt::print("column  {}\n", reject.column);
   fmt::print("reason  {}\nrow     {}\n", reject.reason, reject.content);
   return {};
-}
-
-Status RejectsRetryCommand(Session&, const RejectsFlags&) {
-  return Fail(Code::kJob, "rejects retry is not in this version")
-      .Hint("mend the rows and run the job on them");
 }
 
 }  // namespace tranche

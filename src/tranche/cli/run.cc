@@ -63,6 +63,8 @@ void Say(Session& session, const RunResult& result) {
   fmt::print(stderr, "{}\nreport: {}\n", result.balance, near.starts_with("..") ? result.report : near);
 }
 
+}  // namespace
+
 Status RunOne(Session& session, const RunFlags& flags, const std::string& path, const Set& set,
               StopSignal& stop) {
   RunOptions options{.state_folder = session.flags().state,
@@ -96,8 +98,6 @@ Status RunOne(Session& session, const RunFlags& flags, const std::string& path, 
   for (const RunResult& result : results) Say(session, result);
   return {};
 }
-
-}  // namespace
 
 Status RunCommand(Session& session, const RunFlags& flags) {
   if (flags.watch)

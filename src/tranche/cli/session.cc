@@ -7,6 +7,7 @@
 #include "tranche/cli/builtin.h"
 #include "tranche/cli/machine.h"
 #include "tranche/duckdb/duckdb_engine.h"
+#include "tranche/run/reject_retry.h"
 #include "tranche/run/runner.h"
 
 namespace tranche {
@@ -59,6 +60,8 @@ Result<std::unique_ptr<Session>> Session::Make(const Flags& flags) {
     }
     session->set_[pair.substr(0, equals)] = pair.substr(equals + 1);
   }
+  session->list_reader_ = *session->registry_.FindSource("duckdb");
+  session->list_reader_.files = true;  // a list is sealed: reading it again is nothing new
   session->memory_ = MachineMemory() / 2;
   session->threads_ = MachineThreads();
   if (!flags.memory.empty()) {
@@ -112,6 +115,8 @@ Result<Engine*> Session::engine() {
 Result<Job> Session::Load(const std::string& path, const std::map<std::string, std::string>& set,
                           const std::string& run_id, bool offline) {
   TRANCHE_ASSIGN(Engine * parser, engine());
+  std::map<std::string, std::string> own = set;
+  const auto retry = own.extract(kRetryParameter);
   auto lookup = [this](const std::string& name) -> std::optional<std::string> {
     const auto found = environment_.find(name);
     return found == environment_.end() ? FromSystem(name) : std::optional(found->second);
@@ -124,14 +129,16 @@ Result<Job> Session::Load(const std::string& path, const std::map<std::string, s
   Loaded loaded = LoadJob(path, {.registry = &registry_,
                                  .engine = parser,
                                  .clock = &SystemClock(),
-                                 .set = set,
+                                 .set = own,
                                  .environment = lookup,
                                  .secret = secret,
                                  .run_id = run_id,
                                  .offline = offline});
   if (!loaded.errors.empty()) return Joined(loaded.errors);
   warnings_ = std::move(loaded.warnings);
-  return std::move(loaded.job);
+  if (retry.empty()) return std::move(loaded.job);
+  const std::string folder = std::filesystem::absolute(FolderOf(loaded.job)).string();
+  return RetryJob(std::move(loaded.job), list_reader_, folder, retry.mapped());
 }
 
 void Session::SayWarnings() {

@@ -43,7 +43,8 @@ class Session {
   int64_t memory() const { return memory_; }
   int threads() const { return threads_; }
 
-  // All mistakes are said at once, in one Error of Code::kJob. Warnings are for `validate` and `plan` to say.
+  // All mistakes are said at once, in one Error of Code::kJob. With kRetryParameter in `set` it is the job of
+  // that retry. Warnings are for `validate` and `plan` to say.
   Result<Job> Load(const std::string& path, const std::map<std::string, std::string>& set,
                    const std::string& run_id, bool offline = false);
 
@@ -63,6 +64,7 @@ class Session {
 
   Flags flags_;
   Registry registry_;
+  SourceSpec list_reader_;  // of retries
   Logger log_;
   std::map<std::string, std::string> set_;
   std::map<std::string, std::string> environment_;  // of --env-file
@@ -74,5 +76,7 @@ class Session {
 
 // The newest run, or the one of this number.
 Result<RunRecord> FindRun(State& state, std::optional<int64_t> number);
+// The one of this number; 0: the newest that is no retry of rejects.
+Result<RunRecord> FindRefusing(State& state, int64_t number);
 
 }  // namespace tranche

@@ -96,7 +96,7 @@ Status Chain::Wrap(std::string origin, const std::function<Result<StepOutput>(co
     next.from = Parenthesised(SelectFrom(next, next.from));
   }
   for (Guard& guard : output.guards) stage_.guards.push_back(std::move(guard));
-  stage_.steps.push_back({std::move(origin), output.select});
+  stage_.steps.push_back({std::move(origin), output.select, relation_.columns});
   relation_ = std::move(next);
   return {};
 }

@@ -28,6 +28,7 @@ std::string StageRelation(std::string_view stage);
 struct PlannedStep {
   std::string origin;  // "check (prepare 2)"
   SqlText select;      // the query up to and with this step
+  Columns before;      // that it sees, and its rejects have
 };
 
 struct PlannedStage {
