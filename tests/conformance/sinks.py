@@ -1,10 +1,12 @@
 """What every store must do. A fixture has
 
     stores    mode → its YAML; an upsert has `key: [id]`
-    found     where the rows are then: path, and the table of a database
+    found     where the rows are then: path, and the table of a database; of a server instead: url(folder), which stands for
+              URL, and read(folder) → names, rows
     values    column of all_types() → how its values read back, where the store has no such type (see harness/stores.py)
     batches   true: rows go in batches; false: as one unit
 """
+import collections
 import datetime
 import decimal
 
@@ -16,7 +18,10 @@ from harness.program import difference, leftovers, multiset
 HOSTILE = ['a"b', "x;drop table t", "'q'", "select", "Tränche 🚀", "a b", "a.b", "a,b", "%s{}", "rowid", "$1", "a\\b"]
 
 
-def job(fixture, mode, batch=100, rejects=0):
+def job(fixture, mode, folder, batch=100, rejects=0):
+    store = fixture.stores[mode]
+    if hasattr(fixture, "url"):
+        store = store.replace("URL", fixture.url(folder))
     beside = f"\n    batch: {{rows: {batch}}}" if fixture.batches else ""
     return f"""\
 job: conformance
@@ -24,7 +29,7 @@ collect: {{rows: {{parquet: {{path: rows.parquet}}}}}}
 prepare: [{{filter: "true"}}]
 store:
   out:
-    {fixture.stores[mode]}{beside}
+    {store}{beside}
 rejects: {rejects}
 """
 
@@ -40,11 +45,14 @@ def some(count, suffix=""):
 
 def start(program, folder, fixture, mode, rows, **more):
     write(folder, rows)
-    (folder / "job.yaml").write_text(job(fixture, mode, **more))
+    (folder / "job.yaml").write_text(job(fixture, mode, folder, **more))
     return program
 
 
 def stored(folder, fixture):
+    if hasattr(fixture, "read"):
+        names, rows = fixture.read(folder)
+        return collections.Counter(tuple(sorted(zip(names, row))) for row in rows)
     return multiset(folder / fixture.found[0], *fixture.found[1:])
 
 
@@ -80,7 +88,7 @@ def resumes_after_a_kill(program, folder, fixture):
             place.mkdir()
             start(program, place, fixture, mode, some(450))
             reached += program.kill(place, "run", "job.yaml", failpoint=point)
-            (place / "job.yaml").write_text(job(fixture, mode, batch=77))
+            (place / "job.yaml").write_text(job(fixture, mode, place, batch=77))
             program.succeed(place, "run", "job.yaml")
             expect(place, fixture, some(450))
             assert not leftovers(place, "conformance"), f"left behind: {leftovers(place, 'conformance')}"

@@ -61,6 +61,13 @@ class Postgres:
         self.port = free_port()
         self.databases = 0
 
+    @classmethod
+    def attach(cls, folder, port):
+        """The server that another process has started."""
+        server = cls.__new__(cls)
+        server.folder, server.port = pathlib.Path(folder), int(port)
+        return server
+
     def _run(self, *command, **more):
         """As a user that PostgreSQL accepts: it refuses root."""
         if os.getuid() == 0:
