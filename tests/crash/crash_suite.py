@@ -25,7 +25,8 @@ from harness.program import Program, difference  # noqa: E402
 
 JOBS = ("csv_direct", "csv_file", "json_file", "json_compressed", "parquet_direct", "parquet_folder",
         "parquet_partitioned", "parquet_append", "arrow_file", "arrow_folder", "sqlite_append", "sqlite_replace",
-        "sqlite_upsert", "duckdb_append", "duckdb_replace", "duckdb_upsert", "branches", "stdin", "refused_by_store")
+        "sqlite_upsert", "duckdb_append", "duckdb_replace", "duckdb_upsert", *(job.name for job in trials.CHANGE_JOBS), "branches",
+        "stdin", "refused_by_store")
 # What only a second run meets, and where the first one is killed for it.
 RESUME = ("resume.",)
 FIRST_KILLS = ("segment.recorded", "store.opened", "batch.committed", "part.journalled", "direct.journalled",

@@ -13,6 +13,7 @@ import re
 import shutil
 import sqlite3
 
+import duckdb
 from harness.program import leftovers, multiset
 
 MOST_RUNS = 6
@@ -26,6 +27,7 @@ class Job:
     steps: str = ""
     rejects: int = 10
     whole: str = ""                       # the rest of the job, instead of `steps` and `store`
+    made: str = ""                        # SQL: what is in the database `found` first, before the first run
     data: str = "data*.csv"
 
     @property
@@ -57,9 +59,31 @@ def table_job(kind, mode):
                [(f"out.{kind}", "t")], CHECK)
 
 
+# What is there before: every second row, and some that no input has. `key` is a column of the rows, `op` says what to do.
+SEEDED = """create table t (id integer primary key, shop varchar, amount integer, note varchar, day varchar);
+insert into t with recursive r(i) as (select 0 union all select i + 2 from r where i < 3600) select i, 'z', i, 'seeded', 'never' from r"""
+KEYED = "{derive: {key: id % 400, op: \"case when id % 11 < 4 then 'S' when id % 11 < 7 then 'U' when id % 11 < 9 then 'D' else 'I' end\"}}"
+
+
+def change_jobs(kind):
+    def job(mode, options, found=(), **more):
+        store = f"out: {{{kind}: {{path: out.{kind}, table: t, {options}}}, {BATCH}}}"
+        return Job(f"{kind}_{mode}", store, [(f"out.{kind}", table) for table in ("t", *found)], **({"steps": CHECK} | more))
+
+    return [job("update", "mode: update, key: [id]", made=SEEDED),
+            job("delete", "mode: delete, key: [id]", made=SEEDED),
+            job("changes", "key: [key], mode: {column: op, insert: [I], update: [U], upsert: [S], delete: [D]}",
+                steps=f"{CHECK}, {KEYED}", rejects=3000),
+            job("evolve", "columns: evolve, before: insert into log values ('before'), after: [insert into log values ('after')]",
+                made="create table t (id integer); create table log (what varchar)", found=["log"])]
+
+
 FILE_JOBS = [file_job(kind, shape) for kind in ("csv", "json", "parquet", "arrow")
              for shape in ("direct", "file", "folder", "append", "partitioned") if (kind, shape) != ("arrow", "partitioned")]
 TABLE_JOBS = [table_job(kind, mode) for kind in ("sqlite", "duckdb") for mode in ("append", "replace", "upsert")]
+CHANGE_JOBS = [job for kind in ("sqlite", "duckdb") for job in change_jobs(kind)]
+# A table that refuses some rows by itself.
+CHECKED = "create table t (id integer primary key, shop text, amount integer check (amount < 985), note text, day text)"
 OTHER_JOBS = [
     Job("json_compressed", "out: {json: {path: out.ndjson.gz}}", [("out.ndjson.gz", None)]),
     Job("branches", "", [("a.sqlite", "t"), ("b.duckdb", "t"), ("c", None), ("d.csv", None), ("e.sqlite", "t")], whole=f"""\
@@ -81,11 +105,10 @@ branches:
     store: {{e: {{sqlite: {{path: e.sqlite, table: t, mode: replace}}}}}}
 """),
     Job("stdin", "out: {csv: {path: out.csv}}", [("out.csv", None)], CHECK, data="stdin"),
-    Job("refused_by_store", "out: {sqlite: {path: checked.sqlite, table: t}, " + BATCH + "}", [("checked.sqlite", "t")]),
+    Job("refused_by_store", "out: {sqlite: {path: checked.sqlite, table: t}, " + BATCH + "}", [("checked.sqlite", "t")],
+        made=CHECKED),
 ]
-JOBS = {job.name: job for job in [*FILE_JOBS, *TABLE_JOBS, *OTHER_JOBS]}
-# A table that refuses some rows by itself.
-CHECKED = "create table t (id integer primary key, shop text, amount integer check (amount < 985), note text, day text)"
+JOBS = {job.name: job for job in [*FILE_JOBS, *TABLE_JOBS, *CHANGE_JOBS, *OTHER_JOBS]}
 
 
 def write_rows(path, first, rows, seed):
@@ -102,9 +125,11 @@ def prepare(program, job, folder, rows=3000, settings="", before=True):
     """A folder in which the job has run once, on other rows: what it replaces, or adds to."""
     folder.mkdir(exist_ok=True)
     (folder / "job.yaml").write_text(job.text(settings))
-    if "checked" in job.store:
-        with contextlib.closing(sqlite3.connect(folder / "checked.sqlite")) as database:
-            database.execute(CHECKED)
+    if job.made:
+        path = job.found[0][0]
+        with contextlib.closing((duckdb if path.endswith("duckdb") else sqlite3).connect(folder / path)) as database:
+            for statement in job.made.split(";"):
+                database.execute(statement)
             database.commit()
     data = (folder / job.data).parent / "data.csv"
     if before:
