@@ -16,9 +16,10 @@ Error Describe(int code, std::string_view path, std::string_view message, int er
       error_number == 0 ? "" : fmt::format(" ({})", std::generic_category().message(error_number));
   switch (code & 0xff) {
     case SQLITE_FULL:
-      return FailErrno("write", path, ENOSPC);
+      return FailErrno("write", path, ENOSPC).Hint("make room, and run it again to resume");
     case SQLITE_READONLY:
-      return Fail(Code::kOutside, "cannot write {}: {}", path, message);
+      return Fail(Code::kOutside, "cannot write {}: {}", path, message)
+          .Hint("the file, its folder or the disk may be write-protected");
     case SQLITE_IOERR:
       return Fail(Code::kOutside, "cannot read or write {}: {}{}", path, message, reason);
     case SQLITE_CANTOPEN:

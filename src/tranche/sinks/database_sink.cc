@@ -1,7 +1,10 @@
 #include "tranche/sinks/database_sink.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 
 #include "tranche/base/file.h"
@@ -27,11 +30,16 @@ Result<DatabaseOptions> DatabaseOptions::Parse(const Options& options, Schemas s
 Status DatabaseOptions::Check(const arrow::Schema& schema) const {
   TRANCHE_TRY(CheckRows(schema));
   struct stat info = {};
-  if (stat(path.c_str(), &info) == 0) {
-    if (S_ISREG(info.st_mode)) return {};
+  if (stat(path.c_str(), &info) != 0) return {};
+  if (!S_ISREG(info.st_mode)) {
     return Fail(Code::kJob, "{} is {}, not a database file", path,
                 S_ISDIR(info.st_mode) ? "a folder" : "no regular file")
         .At(place);
+  }
+  if (faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
+    Error error = FailErrno("write", path, errno);
+    error.code = Code::kJob;
+    return std::move(error).At(place);
   }
   return {};
 }

@@ -1,3 +1,6 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "tranche/base/sqlite.h"
 #include "tranche/sinks/sink_fixture.h"
 #include "tranche/sinks/sinks.h"
@@ -401,6 +404,25 @@ TEST_F(SqliteSinkTest, OptionsThatDoNotFit) {
               HasSubstr("'key'"));
   EXPECT_THAT(Make(SqliteSink(), {{"path", "a"}, {"table", "Tranche_Run"}}).error().ToString(),
               HasSubstr("ledger"));
+}
+
+// As nobody, because root may write everything.
+TEST_F(SqliteSinkTest, AFileThatMayNotBeWrittenIsFoundBeforeTheRun) {
+  Run("create table t (a integer)");
+  Batch batch = Rows("SELECT 1 AS a");
+  ASSERT_EQ(chmod(Path("a.db").c_str(), 0444), 0);
+  constexpr uid_t kNobody = 65534;
+  const bool root = geteuid() == 0;
+  if (root) {
+    ASSERT_EQ(seteuid(kNobody), 0);
+  }
+  Status checked = Sqlite()->Check(batch.rows->schema(), *session_);
+  if (root) {
+    ASSERT_EQ(seteuid(0), 0);
+  }
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, Code::kJob);
+  EXPECT_THAT(checked.error().ToString(), HasSubstr("cannot write " + Path("a.db") + ": Permission denied"));
 }
 
 TEST_F(SqliteSinkTest, ChecksBeforeTheRun) {
