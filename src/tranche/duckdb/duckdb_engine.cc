@@ -28,6 +28,29 @@ std::string CopyOptions(const CopyTarget& target) {
   return text;
 }
 
+// What DuckDB would change on the way into Arrow goes as text: of UHUGEINT the upper half became negative,
+// TIME WITH TIME ZONE lost its zone, BIT and BIGNUM became bytes of DuckDB's own. For REPLACE; empty: there
+// is none.
+std::string AsTexts(const Prepared& statement) {
+  std::string texts;
+  for (idx_t i = 0; i < duckdb_prepared_statement_column_count(statement.get()); ++i) {
+    switch (duckdb_prepared_statement_column_type(statement.get(), i)) {
+      case DUCKDB_TYPE_UHUGEINT:
+      case DUCKDB_TYPE_TIME_TZ:
+      case DUCKDB_TYPE_BIT:
+      case DUCKDB_TYPE_BIGNUM:
+        break;
+      default:
+        continue;
+    }
+    const char* name = duckdb_prepared_statement_column_name(statement.get(), i);
+    const std::string quoted = QuoteName(name);
+    duckdb_free(const_cast<char*>(name));
+    texts += fmt::format("{}CAST({} AS VARCHAR) AS {}", texts.empty() ? "" : ", ", quoted, quoted);
+  }
+  return texts;
+}
+
 class DuckDbEngine : public Engine {
  public:
   explicit DuckDbEngine(std::shared_ptr<Session> session) : session_(std::move(session)) {}
@@ -61,6 +84,10 @@ class DuckDbEngine : public Engine {
   Result<std::unique_ptr<Reader>> Run(const Query& query) override {
     Command command = Wrap("", query, "");
     TRANCHE_ASSIGN(Prepared statement, Ready(query, command));
+    if (std::string texts = AsTexts(statement); !texts.empty()) {
+      command = Wrap(fmt::format("SELECT * REPLACE ({}) FROM (", texts), query, "\n)");
+      TRANCHE_ASSIGN(statement, Ready(query, command));
+    }
     return StreamAsArrow(session_, std::move(statement), std::move(command));
   }
 

@@ -92,6 +92,26 @@ TEST_F(DuckDbEngineTest, StreamsArrowOfPlainTypes) {
   EXPECT_EQ(*end, nullptr);
 }
 
+// By Arrow they would come as other values.
+TEST_F(DuckDbEngineTest, StreamsAsTextWhatArrowWouldChange) {
+  auto reader = engine_->Run(
+      {"SELECT 7 AS n, 340282366920938463463374607431768211455::UHUGEINT AS \"a \"\"b\", "
+       "'01:02:03+02'::TIMETZ AS c, '0101'::BIT AS d, '123456789012345678901234567890123456789012'::BIGNUM "
+       "AS e"});
+  ASSERT_TRUE(reader) << reader.error().ToString();
+  auto batch = (*reader)->Next();
+  ASSERT_TRUE(batch && *batch);
+  std::string values;
+  for (int i = 1; i < (*batch)->num_columns(); ++i) {
+    values += fmt::format("{}={}\n", (*batch)->column_name(i),
+                          (*batch)->column(i)->GetScalar(0).ValueOrDie()->ToString());
+  }
+  EXPECT_EQ(values,
+            "a \"b=340282366920938463463374607431768211455\nc=01:02:03+02\nd=0101\n"
+            "e=123456789012345678901234567890123456789012\n");
+  EXPECT_EQ((*batch)->column(0)->type_id(), arrow::Type::INT32);
+}
+
 TEST_F(DuckDbEngineTest, GivesBatchesOfUsefulSizeInOrder) {
   auto reader = engine_->Run({"SELECT range AS i, 'text ' || range AS t FROM range(200000)"});
   ASSERT_TRUE(reader) << reader.error().ToString();
