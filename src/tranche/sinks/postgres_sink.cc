@@ -33,7 +33,11 @@ SinkSpec PostgresSink() {
       {"url", Shape::Text(),
        "postgres://user@host:5432/database, the password as a secret: \"${secret:DATABASE_URL}\".",
        Field::kRequired}};
-  for (Field& field : TableFields(Schemas::kSome)) fields.push_back(std::move(field));
+  for (Field& field : TableFields(Schemas::kSome)) {
+    if (field.name == "mode")
+      field.shape = Shape(field.shape.options.front());  // a word, no changes by a column
+    fields.push_back(std::move(field));
+  }
   spec.shape = Shape::Object(std::move(fields));
   spec.example =
       "postgres: {url: \"${secret:DATABASE_URL}\", table: public.orders, mode: upsert, key: [order_id]}";
@@ -43,9 +47,6 @@ SinkSpec PostgresSink() {
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
     TableOptions table;
     TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
-    if (table.mode == Mode::kChanges) {
-      return Fail(Code::kJob, "postgres does not take changes by a column yet").At(options.PlaceOf("mode"));
-    }
     auto server = sql::MakePostgres({.url = options.Text("url"), .schema = table.schema});
     if (!server) return std::move(server).error().At(options.PlaceOf("url"));
     return MakeServerStore(*std::move(server), std::move(table));
