@@ -16,6 +16,7 @@ struct Pair {
   std::string_view made;  // the type of a column that is made for it
 };
 constexpr Pair kMade[] = {
+    {"\"NULL\"", "integer"},
     {"BOOLEAN", "boolean"},
     {"TINYINT", "smallint"},
     {"UTINYINT", "smallint"},
