@@ -288,9 +288,9 @@ INSTANTIATE_TEST_SUITE_P(
              "job.yaml:3:38: 'late' is not in this version"},
         // R10
         Case{"ModeByColumn", WithStore("    table: {table: t, mode: {column: op, insert: [I]}}\n"),
-             "job.yaml:4:29: 'a mode by column' is not in this version"},
+             "job.yaml:4:29: 'mode' cannot be a map; it takes: append, replace, upsert"},
         Case{"ModeUpdate", WithStore("    table: {table: t, mode: update}\n"),
-             "job.yaml:4:29: 'mode: update' is not in this version"},
+             "job.yaml:4:29: 'mode' cannot be 'update'; there are append, replace, upsert"},
         Case{"ModeUnknown", WithStore("    table: {table: t, mode: upsrt}\n"),
              "job.yaml:4:29: 'mode' cannot be 'upsrt'; did you mean 'upsert'?"},
         Case{"TableList", WithStore("    table: {table: [a, b]}\n"),
