@@ -293,7 +293,8 @@ Result<bool> SqliteWriter::FindOrphans(Refused& refused) {
   if (refused.size() == before) {
     return Fail(Code::kData,
                 "table '{}': a deferred foreign key fails at COMMIT, by no row of the batch's own", table_)
-        .Hint("a trigger may have made rows that refer to nothing");
+        .Hint(
+            "a trigger may have made rows that refer to nothing, or rows that were deleted are referred to");
   }
   return true;
 }
