@@ -11,16 +11,30 @@ namespace {
 std::string Qualified(std::string_view column) { return "input." + QuoteName(column); }
 
 // JSON has no NaN and no infinity, and its readers have no decimals: such values become text.
+bool IsUnsafe(const std::string& type) {
+  for (const char* unsafe : {"DECIMAL", "DOUBLE", "FLOAT", "HUGEINT"}) {
+    if (type.find(unsafe) != std::string::npos) return true;
+  }
+  return type == "JSON";  // a text once it has left the engine
+}
+
 std::string JsonSafe(const Column& column) {
   const std::string name = Qualified(column.name);
   if (column.type == "DOUBLE" || column.type == "FLOAT") {
     return fmt::format("CASE WHEN isfinite({0}) THEN to_json({0}) ELSE to_json(CAST({0} AS VARCHAR)) END",
                        name);
   }
-  for (const char* unsafe : {"DECIMAL", "DOUBLE", "FLOAT", "HUGEINT"}) {
-    if (column.type.find(unsafe) != std::string::npos) return fmt::format("CAST({} AS VARCHAR)", name);
+  return IsUnsafe(column.type) ? fmt::format("CAST({} AS VARCHAR)", name) : name;
+}
+
+// "$."a"": a path of the engine's into JSON.
+std::string PathOf(const std::string& name) {
+  std::string escaped;
+  for (const char c : name) {
+    if (c == '"' || c == '\\') escaped += '\\';
+    escaped += c;
   }
-  return name;
+  return "$.\"" + escaped + "\"";
 }
 
 }  // namespace
@@ -31,13 +45,24 @@ bool Relation::marked() const { return Hides(kRejectColumn); }
 
 std::string Mark(const Relation& input, std::string_view origin, std::string_view reason,
                  std::string_view column) {
+  return fmt::format("CAST(to_json({{'origin': {}, 'reason': {}, 'column': {}, 'row': {}}}) AS VARCHAR)",
+                     QuoteText(origin), reason, column, RowForJson(input.columns));
+}
+
+std::string RowForJson(const Columns& columns) {
   std::string row;
-  for (const Column& each : input.columns) {
+  for (const Column& each : columns) {
     if (!row.empty()) row += ", ";
     row += fmt::format("{}: {}", QuoteText(each.name), JsonSafe(each));
   }
-  return fmt::format("CAST(to_json({{'origin': {}, 'reason': {}, 'column': {}, 'row': {{{}}}}}) AS VARCHAR)",
-                     QuoteText(origin), reason, column, row);
+  return "{" + row + "}";
+}
+
+std::string FromRowJson(const Column& column, std::string_view json) {
+  const std::string& type = column.type;
+  const bool nested = type.ends_with(']') || type.starts_with("STRUCT(") || type.starts_with("MAP(");
+  return fmt::format("CAST({} {} {} AS {})", json, nested && !IsUnsafe(type) ? "->" : "->>",
+                     QuoteText(PathOf(column.name)), type);
 }
 
 // Computed items come from a SELECT of their own, under names that nobody knows: so an expression sees the

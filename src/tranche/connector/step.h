@@ -77,6 +77,11 @@ class Step {
 std::string Mark(const Relation& input, std::string_view origin, std::string_view reason,
                  std::string_view column = "NULL");
 
+// A struct of columns of `input` whose JSON gives every value back: what JSON would change is text there.
+std::string RowForJson(const Columns& columns);
+// The value of a column out of such JSON, as SQL.
+std::string FromRowJson(const Column& column, std::string_view json);
+
 // "SELECT <items> [, hidden columns] FROM <input> AS input": each item is (name, SQL). Where rows may be
 // marked, computed items are guarded: CASE WHEN __tranche_reject IS NULL THEN … END. Plain columns pass as
 // they are.

@@ -55,9 +55,27 @@ Result<std::vector<RunRecord>> RetriesOf(const RunRecord& run, State& state) {
   return retries;
 }
 
-// Columns that hold columns are cast from JSON, all others from its text.
-bool Nested(const std::string& type) {
-  return type.ends_with(']') || type.starts_with("STRUCT(") || type.starts_with("MAP(");
+// The column of a file of mended rows that says which rejects they are; the other one where the rows have a
+// column of that name.
+constexpr const char* kNumber = "number";
+constexpr const char* kOtherNumber = "reject_number";
+
+Result<std::unique_ptr<Source>> OpenFile(const SourceSpec& spec, const std::string& file,
+                                         const Columns& columns, SourceContext& context) {
+  Node value;
+  value.kind = Node::Kind::kMap;
+  value.entries.push_back({{"path", {}}, Node::Scalar(file)});
+  if (!columns.empty()) {
+    Node types;
+    types.kind = Node::Kind::kMap;
+    for (const Column& column : columns)
+      types.entries.push_back({{column.name, {}}, Node::Scalar(column.type)});
+    value.entries.push_back({{"types", {}}, std::move(types)});
+  }
+  TRANCHE_ASSIGN(auto source, spec.make(Options(&spec.shape, &value)));
+  TRANCHE_ASSIGN(auto splits, source->Plan(context));
+  TRANCHE_TRY(source->Open(std::move(splits), context));
+  return source;
 }
 
 }  // namespace
@@ -151,36 +169,41 @@ Result<Columns> ColumnsBefore(const Job& job, const std::string& origin, Engine&
 Result<MendedRows> ReadMended(const std::string& file, const Columns& columns, const Registry& registry,
                               Engine& engine, const std::string& scratch) {
   const SourceSpec* spec = registry.FindSource(file.ends_with(".csv") ? "csv" : "json");
-  Node types;
-  types.kind = Node::Kind::kMap;
-  types.entries.push_back({{"number", {}}, Node::Scalar("BIGINT")});
-  for (const Column& column : columns)
-    types.entries.push_back({{column.name, {}}, Node::Scalar(column.type)});
-  Node value;
-  value.kind = Node::Kind::kMap;
-  value.entries.push_back({{"path", {}}, Node::Scalar(file)});
-  value.entries.push_back({{"types", {}}, std::move(types)});
   SourceContext context{.input = "from", .engine = &engine, .scratch = scratch};
-  TRANCHE_ASSIGN(auto source, spec->make(Options(&spec->shape, &value)));
-  TRANCHE_ASSIGN(auto splits, source->Plan(context));
-  TRANCHE_TRY(source->Open(std::move(splits), context));
-  TRANCHE_ASSIGN(const SqlText scan, source->Scan(context));
-  std::string row;
-  for (const Column& column : columns)
-    row += fmt::format("{}{}: {}", row.empty() ? "" : ", ", QuoteName(column.name), QuoteName(column.name));
-  row = row.empty() ? "'{}'" : "to_json({" + row + "})";
-  const std::string marked = source->marks() ? QuoteName(kRejectColumn) : "NULL";
-  TRANCHE_ASSIGN(auto rows,
-                 engine.Select({SqlText(fmt::format("SELECT number, CAST({} AS VARCHAR), {} FROM {}", row,
-                                                    marked, scan.text()))}));
-  MendedRows mended;
-  for (TextRow& one : rows) {
-    if (one.at(2)) return Fail(Code::kJob, "{}: a row cannot be read: {}", file, *one[2]);
-    const auto number = ParseInteger(one.at(0).value_or(""));
-    if (!number) return Fail(Code::kJob, "{}: a row has no number", file);
-    if (!mended.emplace(*number, one.at(1).value_or("{}")).second)
-      return Fail(Code::kJob, "{}: reject {} stands there twice", file, *number);
+  TRANCHE_ASSIGN(const auto guessing, OpenFile(*spec, file, {}, context));
+  const std::string number = FindColumn(guessing->columns(), kOtherNumber) ? kOtherNumber : kNumber;
+  if (FindColumn(columns, number)) {
+    return Fail(Code::kJob, "{}: the rows have a column '{}' of their own", file, number)
+        .Hint(fmt::format("put the numbers of the rejects into a column '{}'", kOtherNumber));
   }
+  Columns typed = columns;
+  typed.push_back({number, "BIGINT"});
+  TRANCHE_ASSIGN(const auto source, OpenFile(*spec, file, typed, context));
+  const std::string row = columns.empty() ? "'{}'" : fmt::format("to_json({})", RowForJson(columns));
+  auto read = [&]() -> Result<std::vector<TextRow>> {
+    TRANCHE_ASSIGN(const SqlText scan, source->Scan(context));
+    const std::string marked = source->marks() ? QuoteName(kRejectColumn) : "NULL";
+    return engine.Select({SqlText(fmt::format("SELECT {}, CAST({} AS VARCHAR), {} FROM {} AS input",
+                                              QuoteName(number), row, marked, scan.text()))});
+  };
+  auto rows = read();
+  while (!rows && source->Recover(rows.error())) rows = read();
+  if (!rows) return std::move(rows).error();
+  MendedRows mended;
+  for (TextRow& one : *rows) {
+    if (one.at(2)) {
+      const Json mark = Json::parse(*one[2], nullptr, false);
+      return Fail(Code::kJob, "{}:{}: a row cannot be read: {}", file, mark.value("line", 0),
+                  mark.value("reason", ""));
+    }
+    const auto parsed = ParseInteger(one.at(0).value_or(""));
+    if (!parsed) return Fail(Code::kJob, "{}: a row has no '{}'", file, number);
+    if (!mended.emplace(*parsed, one.at(1).value_or("{}")).second)
+      return Fail(Code::kJob, "{}: reject {} stands there twice", file, *parsed);
+  }
+  TRANCHE_TRY(source->TakeRejects(context, [&](const Reject& reject) -> Status {
+    return Fail(Code::kJob, "{}:{}: a row cannot be read: {}", file, reject.line, reject.reason);
+  }));
   return mended;
 }
 
@@ -194,9 +217,8 @@ Result<std::string> SealList(const std::string& folder, int64_t run, const Colum
   for (const char* end : {"", ".wal"}) TRANCHE_TRY(RemoveFile(rows + end));  // of one that was killed here
   std::string select;
   for (const Column& column : columns) {
-    const std::string pointer = QuoteText("$." + Json(column.name).dump());
-    select += fmt::format("{}CAST(content {} {} AS {}) AS {}", select.empty() ? "" : ", ",
-                          Nested(column.type) ? "->" : "->>", pointer, column.type, QuoteName(column.name));
+    select += fmt::format("{}{} AS {}", select.empty() ? "" : ", ", FromRowJson(column, "content"),
+                          QuoteName(column.name));
   }
   TRANCHE_TRY(engine.Execute(fmt::format("ATTACH {} AS tranche_retry (TYPE duckdb)", QuoteText(rows))));
   std::string values;

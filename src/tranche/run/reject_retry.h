@@ -55,7 +55,7 @@ Result<Job> RetryJob(Job job, const SourceSpec& reader, const std::string& folde
 
 // Mended rows that take the place of rejects: by their number, as JSON.
 using MendedRows = std::map<int64_t, std::string>;
-// Reads `file` (csv or json) with the column `number` and those of `columns`.
+// Reads `file` (csv or json) with the column `number` (or `reject_number`) and those of `columns`.
 Result<MendedRows> ReadMended(const std::string& file, const Columns& columns, const Registry& registry,
                               Engine& engine, const std::string& scratch);
 

@@ -6,6 +6,7 @@
 #include <arrow/type.h>
 
 #include "tranche/batch/cutter.h"
+#include "tranche/connector/step.h"
 
 namespace tranche {
 namespace {
@@ -59,10 +60,10 @@ void BatchTable::Set(const arrow::RecordBatch& batch, const std::vector<Span>& r
 Result<std::vector<std::string>> BatchTable::AsJson(const arrow::RecordBatch& batch,
                                                     const std::vector<Span>& rows) {
   Set(batch, rows);
-  TRANCHE_ASSIGN(auto answer,
-                 engine_.Select({SqlText(fmt::format(
-                     "SELECT to_json(r) FROM (SELECT COLUMNS(c -> NOT starts_with(c, {})) FROM {}) AS r",
-                     QuoteText(kHiddenPrefix), from_))}));
+  Columns visible = columns_;
+  std::erase_if(visible, [](const Column& column) { return column.name.starts_with(kHiddenPrefix); });
+  TRANCHE_ASSIGN(auto answer, engine_.Select({SqlText(fmt::format("SELECT to_json({}) FROM {} AS input",
+                                                                  RowForJson(visible), from_))}));
   std::vector<std::string> texts;
   for (TextRow& row : answer) texts.push_back(Cut(row.at(0).value_or("")));
   return texts;
