@@ -5,6 +5,9 @@
 #include "tranche/cli/commands.h"
 #include "tranche/cli/table.h"
 #include "tranche/run/balance.h"
+#include "tranche/run/reject_list.h"
+#include "tranche/run/reject_retry.h"
+#include "tranche/run/state_journal.h"
 
 namespace tranche {
 namespace {
@@ -69,6 +72,80 @@ Status ShowRun(State& state, const std::string& folder, int64_t number) {
   return {};
 }
 
+// "" for a map: changes.
+std::string ModeOf(const Store& store) {
+  const Node* mode = store.value.Find("mode");
+  if (mode != nullptr) return mode->is_scalar() ? mode->text : "";
+  return store.spec->modes.empty() ? "" : store.spec->modes.front();
+}
+
+std::string Rows(int64_t rows, std::string_view words) {
+  return fmt::format("{} {} {}", FormatCount(rows), rows == 1 ? "row is" : "rows are", words);
+}
+
+// What state.db has of a store, the target's ledger, and the rows that lie there: whether they agree.
+std::string Verdict(const Store& store, const RunRecord& run, const Sink::Standing& standing) {
+  const int64_t stored = standing.counts.stored;
+  if (standing.run_id != run.id) return "differs: the target's ledger knows another run last";
+  if (run.state == RunState::kOpen) return Rows(stored, "stored so far, says the target");
+  if (run.state == RunState::kAbandoned) return Rows(stored, "there of a run that was given up");
+  if (!standing.finished)
+    return fmt::format("differs: run {} is finished, and the target's ledger says it is not", run.number);
+  const auto report = ParseSummary(run.summary);
+  for (const auto& known : report ? report->stores : std::vector<ReportData::Store>()) {
+    if (known.name != store.name || known.counts == standing.counts) continue;
+    return fmt::format("differs: {}, says the target's ledger; state.db says {}", Rows(stored, "stored"),
+                       FormatCount(known.counts.stored));
+  }
+  if (!standing.target_rows) return "agrees: " + Rows(stored, "stored");
+  // Others may add rows to a table, and what a key replaces or deletes leaves no row of its own.
+  const int64_t there = *standing.target_rows;
+  const std::string mode = ModeOf(store);
+  const bool fewer = (mode == "append" || mode == "replace") && there < stored;
+  const bool more = mode == "replace" && there > stored;
+  return fmt::format("{}: {}, {} there", fewer || more ? "differs" : "agrees", Rows(stored, "stored"),
+                     FormatCount(there));
+}
+
+// A target that cannot be reached is said, and is no failure of `status`.
+std::string Reconciled(Session& session, State& state, const Store& store, const RunRecord& run) {
+  auto look = [&]() -> Result<std::string> {
+    TRANCHE_ASSIGN(Engine * engine, session.engine());
+    TRANCHE_ASSIGN(const auto fork, engine->Fork());
+    TRANCHE_ASSIGN(const auto sink, store.spec->make(Options(&store.spec->shape, &store.value)));
+    StateJournal journal(state, run.id, store.name);
+    SinkContext context = LookingContext(run, store.name, *fork, journal);
+    TRANCHE_ASSIGN(const auto standing, sink->Look(context));
+    if (standing) return Verdict(store, run, *standing);
+    return run.state == RunState::kFinished
+               ? fmt::format("differs: run {} is finished, and the target knows nothing of it", run.number)
+               : "nothing is stored there of this run";
+  };
+  const auto looked = look();
+  if (looked) return *looked;
+  return (looked.error().code == Code::kData ? "differs: " : "cannot be reached: ") +
+         looked.error().ToString();
+}
+
+Status ShowTargets(Session& session, const std::string& path, const std::string& folder) {
+  TRANCHE_ASSIGN(auto state, State::OpenReadOnly(folder));
+  TRANCHE_ASSIGN(const auto runs, state->Runs());
+  if (runs.empty()) return {};
+  TRANCHE_ASSIGN(const RunRecord run, FindRefusing(*state, 0));
+  TRANCHE_ASSIGN(const auto parameters, ParametersOf(run));
+  auto job = session.Load(path, parameters, run.id);
+  if (!job) {
+    fmt::print("its stores cannot be looked at: {}\n", job.error().ToString());
+    return {};
+  }
+  for (const Body& body : job->bodies) {
+    for (const Store& store : body.stores) {
+      fmt::print("store {}: {}\n", store.name, Reconciled(session, *state, store, run));
+    }
+  }
+  return {};
+}
+
 // Without a job: every state folder below this one.
 Status ShowAll(const std::string& root) {
   const std::string folder = root.empty() ? ".tranche" : root;
@@ -94,7 +171,10 @@ Status ShowAll(const std::string& root) {
 Status StatusCommand(Session& session, const StatusFlags& flags) {
   if (flags.path.empty()) return ShowAll(session.flags().state);
   TRANCHE_ASSIGN(const Job job, session.Load(flags.path, session.set(), NewId(), /*offline=*/true));
-  if (flags.run == 0) return ShowRuns("job " + job.name, session.FolderOf(job));
+  if (flags.run == 0) {
+    TRANCHE_TRY(ShowRuns("job " + job.name, session.FolderOf(job)));
+    return ShowTargets(session, flags.path, session.FolderOf(job));
+  }
   TRANCHE_ASSIGN(auto state, session.OpenState(job));
   return ShowRun(*state, session.FolderOf(job), flags.run);
 }

@@ -440,6 +440,7 @@ Result<std::optional<Sink::Standing>> FileSink::Look(SinkContext& context) {
   TRANCHE_ASSIGN(auto parts, JournalledParts(context));
   int64_t rows = 0;
   for (const FilePart& part : parts) {
+    if (!Exists(publisher.Locate(part))) return Fail(Code::kData, "{} is gone", publisher.Locate(part));
     TRANCHE_ASSIGN(const FileIdentity identity, Identify(publisher.Locate(part)));
     if (identity.size != part.size) {
       return Fail(Code::kData, "{} has {} bytes, and {} were written", publisher.Locate(part), identity.size,
