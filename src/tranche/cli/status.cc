@@ -84,7 +84,8 @@ std::string Rows(int64_t rows, std::string_view words) {
 }
 
 // What state.db has of a store, the target's ledger, and the rows that lie there: whether they agree.
-std::string Verdict(const Store& store, const RunRecord& run, const Sink::Standing& standing) {
+std::string Verdict(const Store& store, const RunRecord& run, int64_t retried,
+                    const Sink::Standing& standing) {
   const int64_t stored = standing.counts.stored;
   if (standing.run_id != run.id) return "differs: the target's ledger knows another run last";
   if (run.state == RunState::kOpen) return Rows(stored, "stored so far, says the target");
@@ -101,10 +102,24 @@ std::string Verdict(const Store& store, const RunRecord& run, const Sink::Standi
   // Others may add rows to a table, and what a key replaces or deletes leaves no row of its own.
   const int64_t there = *standing.target_rows;
   const std::string mode = ModeOf(store);
-  const bool fewer = (mode == "append" || mode == "replace") && there < stored;
+  const bool fewer = (mode == "append" || mode == "replace") && there < stored + retried;
   const bool more = mode == "replace" && there > stored;
-  return fmt::format("{}: {}, {} there", fewer || more ? "differs" : "agrees", Rows(stored, "stored"),
+  return fmt::format("{}: {}{}, {} there", fewer || more ? "differs" : "agrees", Rows(stored, "stored"),
+                     retried > 0 ? fmt::format(", {} more by retries", FormatCount(retried)) : "",
                      FormatCount(there));
+}
+
+// Rows that finished retries of the run's rejects have stored.
+Result<int64_t> RetriedInto(const Store& store, State& state, const RunRecord& run) {
+  TRANCHE_ASSIGN(const auto retries, RetriesOf(run, state));
+  int64_t rows = 0;
+  for (const RunRecord& retry : retries) {
+    const auto report = ParseSummary(retry.summary);
+    for (const auto& known : report ? report->stores : std::vector<ReportData::Store>()) {
+      if (known.name == store.name && retry.state == RunState::kFinished) rows += known.counts.stored;
+    }
+  }
+  return rows;
 }
 
 // A target that cannot be reached is said, and is no failure of `status`.
@@ -116,7 +131,10 @@ std::string Reconciled(Session& session, State& state, const Store& store, const
     StateJournal journal(state, run.id, store.name);
     SinkContext context = LookingContext(run, store.name, *fork, journal);
     TRANCHE_ASSIGN(const auto standing, sink->Look(context));
-    if (standing) return Verdict(store, run, *standing);
+    if (standing) {
+      TRANCHE_ASSIGN(const int64_t retried, RetriedInto(store, state, run));
+      return Verdict(store, run, retried, *standing);
+    }
     return run.state == RunState::kFinished
                ? fmt::format("differs: run {} is finished, and the target knows nothing of it", run.number)
                : "nothing is stored there of this run";

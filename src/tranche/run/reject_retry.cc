@@ -37,24 +37,6 @@ struct List {
   }
 };
 
-// The retries of `run` that have taken their rows, oldest first: finished, or given up after they had begun
-// to store.
-Result<std::vector<RunRecord>> RetriesOf(const RunRecord& run, State& state) {
-  std::vector<RunRecord> retries;
-  TRANCHE_ASSIGN(auto runs, state.Runs());
-  for (RunRecord& other : runs) {
-    TRANCHE_ASSIGN(const auto parameters, ParametersOf(other));
-    const auto name = parameters.find(kRetryParameter);
-    if (name == parameters.end() || !name->second.starts_with(fmt::format("{}-", run.number))) continue;
-    if (other.state == RunState::kAbandoned) {
-      TRANCHE_ASSIGN(const auto storing, state.Note(other.id, "", "storing"));
-      if (!storing) continue;
-    }
-    if (other.state != RunState::kOpen) retries.push_back(std::move(other));
-  }
-  return retries;
-}
-
 // The column of a file of mended rows that says which rejects they are; the other one where the rows have a
 // column of that name.
 constexpr const char* kNumber = "number";
@@ -90,6 +72,22 @@ Result<std::map<std::string, std::string>> ParametersOf(const RunRecord& run) {
 bool IsRetry(const RunRecord& run) {
   const auto parameters = ParametersOf(run);
   return parameters && parameters->contains(kRetryParameter);
+}
+
+Result<std::vector<RunRecord>> RetriesOf(const RunRecord& run, State& state) {
+  std::vector<RunRecord> retries;
+  TRANCHE_ASSIGN(auto runs, state.Runs());
+  for (RunRecord& other : runs) {
+    TRANCHE_ASSIGN(const auto parameters, ParametersOf(other));
+    const auto name = parameters.find(kRetryParameter);
+    if (name == parameters.end() || !name->second.starts_with(fmt::format("{}-", run.number))) continue;
+    if (other.state == RunState::kAbandoned) {
+      TRANCHE_ASSIGN(const auto storing, state.Note(other.id, "", "storing"));
+      if (!storing) continue;
+    }
+    if (other.state != RunState::kOpen) retries.push_back(std::move(other));
+  }
+  return retries;
 }
 
 Result<RejectStanding> StandingOf(const JobLoader& load, State& state, const std::string& folder,

@@ -45,6 +45,9 @@ Status RemoveUnusedLists(const std::string& folder, State& state);
 // The parameters of a run's record.
 Result<std::map<std::string, std::string>> ParametersOf(const RunRecord& run);
 bool IsRetry(const RunRecord& run);
+// The retries of `run` that have taken their rows, oldest first: finished, or given up after they had begun
+// to store.
+Result<std::vector<RunRecord>> RetriesOf(const RunRecord& run, State& state);
 
 // The job from where `origin` refused rows on: without what was done before, and with one input, in place of
 // whatever there was. Refused where that would not give what the run would have stored.

@@ -49,15 +49,4 @@ Status DatabaseOptions::Prepare(const arrow::Schema& schema) const {
   return MakeFolders(std::filesystem::path(path).parent_path().string());
 }
 
-Result<std::optional<Sink::Standing>> LookAtTable(sql::SqlConnection& connection, sql::Ledger ledger,
-                                                  const std::string& table, const SinkContext& context) {
-  TRANCHE_ASSIGN(auto standing, ledger.Look(context));
-  if (!standing) return standing;
-  TRANCHE_ASSIGN(Columns columns, connection.ColumnsOf(table));
-  if (columns.empty()) return standing;
-  TRANCHE_ASSIGN(auto rows, connection.Query("SELECT count(*) FROM " + QuoteName(table)));
-  standing->target_rows = sql::ToNumber(rows.at(0).at(0));
-  return standing;
-}
-
 }  // namespace tranche

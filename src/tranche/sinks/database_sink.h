@@ -4,10 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "tranche/connector/sink.h"
 #include "tranche/sinks/table_options.h"
-#include "tranche/sql/connection.h"
-#include "tranche/sql/ledger.h"
 
 namespace tranche {
 
@@ -23,9 +20,5 @@ struct DatabaseOptions : TableOptions {
   // Checks, and makes the file's folder.
   Status Prepare(const arrow::Schema& schema) const;
 };
-
-// What the ledger says, and how many rows the table has.
-Result<std::optional<Sink::Standing>> LookAtTable(sql::SqlConnection& connection, sql::Ledger ledger,
-                                                  const std::string& table, const SinkContext& context);
 
 }  // namespace tranche

@@ -388,7 +388,7 @@ Result<std::optional<Sink::Standing>> DuckDbStore::Look(SinkContext& context) {
     DuckDbStore store(options_);
     TRANCHE_ASSIGN(const bool there, store.Connect(session, /*writable=*/false));
     if (!there) return {};
-    TRANCHE_ASSIGN(standing, LookAtTable(*store.connection_, *store.ledger_, options_.table, context));
+    TRANCHE_ASSIGN(standing, store.ledger_->Look(context, options_.table));
     return {};
   }));
   return standing;

@@ -83,10 +83,17 @@ Status CopyDuckDb(Engine& engine, const std::string& from, const std::string& to
         if (failed) return Fail(Code::kOutside, "cannot copy {}{}: {}", from, end, failed.message());
       }
     }
-    for (std::string_view table : {"tranche_run", "tranche_batch", "tranche_reject"})
-      copy += fmt::format("DROP TABLE IF EXISTS tranche_copy.main.{};", table);
-    auto done = session.Execute(copy + "DETACH tranche_copy");
-    return done ? Status() : Status(std::move(done).error());
+    TRANCHE_TRY(session.Execute(copy));
+    TRANCHE_ASSIGN(auto schemas,
+                   session.Select({SqlText("SELECT schema_name FROM duckdb_schemas() WHERE "
+                                           "database_name = 'tranche_copy' AND NOT internal")}));
+    for (const TextRow& schema : schemas) {
+      TRANCHE_TRY(session.Execute("USE tranche_copy." + QuoteName(schema.at(0).value_or("main"))));
+      TRANCHE_TRY(session.Execute(kDropLedger));
+    }
+    TRANCHE_TRY(session.Execute("USE memory"));
+    TRANCHE_TRY(session.Execute("DETACH tranche_copy"));
+    return {};
   });
 }
 

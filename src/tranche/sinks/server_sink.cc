@@ -44,6 +44,7 @@ class ServerStore : public Sink {
   }
   Status Finish(SinkContext& context) override;
   Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
+  Result<std::optional<Standing>> Look(SinkContext& context) override;
   int parallel() const override { return options_.key.empty() ? std::numeric_limits<int>::max() : 1; }
   std::string Describe() const override {
     return options_.Describe(server_->dialect().name, server_->Describe());
@@ -432,6 +433,12 @@ Status ServerStore::ListRejects(SinkContext& context, const std::function<Status
   if (application_.empty()) application_ = "tranche";
   TRANCHE_TRY(Connect(context));
   return ledger_->ListRejects(context, take);
+}
+
+Result<std::optional<Sink::Standing>> ServerStore::Look(SinkContext& context) {
+  if (application_.empty()) application_ = "tranche";
+  TRANCHE_TRY(Connect(context));
+  return ledger_->Look(context, options_.table);
 }
 
 }  // namespace

@@ -272,7 +272,7 @@ Status SqliteStore::ListRejects(SinkContext& context, const std::function<Status
 Result<std::optional<Sink::Standing>> SqliteStore::Look(SinkContext& context) {
   if (!Exists(options_.path)) return std::nullopt;
   TRANCHE_TRY(Connect(sqlite::Access::kReadOnly));
-  return LookAtTable(*connection_, *ledger_, options_.table, context);
+  return ledger_->Look(context, options_.table);
 }
 
 }  // namespace

@@ -407,9 +407,9 @@ Status Ledger::Finish(int64_t rows, bool keep_batches) {
   return {};
 }
 
-Result<std::optional<Sink::Standing>> Ledger::Look(const SinkContext& context) {
-  TRANCHE_ASSIGN(Columns columns, connection_->ColumnsOf("tranche_run"));
-  if (columns.empty()) return std::nullopt;
+Result<std::optional<Sink::Standing>> Ledger::Look(const SinkContext& context, std::string_view table) {
+  TRANCHE_ASSIGN(const Columns known, connection_->ColumnsOf("tranche_run"));
+  if (known.empty()) return std::nullopt;
   TRANCHE_ASSIGN(auto runs,
                  connection_->Query(
                      "SELECT run_id, state, sent, stored, superseded, unmatched, rejected FROM tranche_run "
@@ -419,14 +419,19 @@ Result<std::optional<Sink::Standing>> Ledger::Look(const SinkContext& context) {
   Sink::Standing standing{.run_id = runs[0][0].value_or(""),
                           .finished = runs[0][1] == "finished",
                           .counts = ToCounts(runs[0], 2)};
-  if (standing.finished) return standing;
-  TRANCHE_ASSIGN(
-      auto sums,
-      connection_->Query("SELECT coalesce(sum(sent), 0), coalesce(sum(stored), 0), "
-                         "coalesce(sum(superseded), 0), coalesce(sum(unmatched), 0), "
-                         "coalesce(sum(rejected), 0) FROM tranche_batch WHERE run_id = $1 AND store = $2",
-                         {Text(standing.run_id), Text(context.store)}));
-  standing.counts = ToCounts(sums.at(0), 0);
+  if (!standing.finished) {
+    TRANCHE_ASSIGN(
+        auto sums,
+        connection_->Query("SELECT coalesce(sum(sent), 0), coalesce(sum(stored), 0), "
+                           "coalesce(sum(superseded), 0), coalesce(sum(unmatched), 0), "
+                           "coalesce(sum(rejected), 0) FROM tranche_batch WHERE run_id = $1 AND store = $2",
+                           {Text(standing.run_id), Text(context.store)}));
+    standing.counts = ToCounts(sums.at(0), 0);
+  }
+  TRANCHE_ASSIGN(const Columns columns, connection_->ColumnsOf(table));
+  if (columns.empty()) return standing;
+  TRANCHE_ASSIGN(auto rows, connection_->Query("SELECT count(*) FROM " + QuoteName(table)));
+  standing.target_rows = ToNumber(rows.at(0).at(0));
   return standing;
 }
 

@@ -75,8 +75,9 @@ class Ledger {
   // Totals into the run's row, state finished; the batch rows go unless they are kept.
   Status Finish(int64_t rows, bool keep_batches);
 
-  // What the ledger says of the newest run of `context`'s job and store; needs no Open.
-  Result<std::optional<Sink::Standing>> Look(const SinkContext& context);
+  // What the ledger says of the newest run of `context`'s job and store, and how many rows `table` has; needs
+  // no Open.
+  Result<std::optional<Sink::Standing>> Look(const SinkContext& context, std::string_view table);
   // Rejects that `context`'s run has in the target; needs no Open.
   Status ListRejects(const SinkContext& context, const std::function<Status(Reject)>& take);
 
