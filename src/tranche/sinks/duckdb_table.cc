@@ -123,6 +123,11 @@ Status DuckDbTable::Add(const Columns& columns) {
 }
 
 Status DuckDbTable::CheckTakes(const Columns& columns, const TableOptions& options) const {
+  // Whether two rows of a batch have one key would be asked without it, and of a row of the table with it.
+  if (!options.key.empty() && sql_.find(" COLLATE ") != std::string::npos) {
+    return Fail(Code::kJob, "table '{}' has a collation: its keys cannot be told apart for sure", name_)
+        .Hint("make the key's column without COLLATE, of lower(…) or the like");
+  }
   for (const Column& column : columns) {
     if (options.adds_columns() || Find(column.name)) continue;
     std::string near = Nearest(column.name, NamesOf(this->columns()));
