@@ -222,11 +222,11 @@ int64_t IntegerAt(const arrow::Array& array, int64_t row) {
       return static_cast<const arrow::UInt16Array&>(array).Value(row);
     case Type::INT32:
     case Type::DATE32:
-      return static_cast<const arrow::Int32Array&>(array).Value(row);
+      return array.data()->GetValues<int32_t>(1)[row];
     case Type::UINT32:
       return static_cast<const arrow::UInt32Array&>(array).Value(row);
     default:
-      return static_cast<const arrow::Int64Array&>(array).Value(row);
+      return array.data()->GetValues<int64_t>(1)[row];
   }
 }
 
@@ -253,7 +253,7 @@ void PutNumericAt(std::string& bytes, const arrow::Array& array, int64_t row) {
 
 // Infinity stays what it is; both count microseconds from their epoch.
 int64_t TimestampAt(const arrow::Array& array, int64_t row) {
-  int64_t value = static_cast<const arrow::Int64Array&>(array).Value(row);
+  int64_t value = array.data()->GetValues<int64_t>(1)[row];
   switch (static_cast<const arrow::TimestampType&>(*array.type()).unit()) {
     case arrow::TimeUnit::SECOND:
       value *= 1'000'000;
@@ -324,7 +324,7 @@ void PutValue(std::string& bytes, Wire wire, const arrow::Array& array, int64_t 
     case Wire::kDate:
       return PutSized(bytes, DateAt(array, row));
     case Wire::kTime:
-      return PutSized(bytes, static_cast<const arrow::Int64Array&>(array).Value(row));
+      return PutSized(bytes, array.data()->GetValues<int64_t>(1)[row]);
     case Wire::kTimestamp:
       return PutSized(bytes, TimestampAt(array, row));
     case Wire::kInterval:
