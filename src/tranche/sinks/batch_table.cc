@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "tranche/batch/arrow_error.h"
 #include "tranche/batch/cutter.h"
 #include "tranche/connector/step.h"
 
@@ -57,6 +59,19 @@ void BatchTable::Set(const arrow::RecordBatch& batch, const std::vector<Span>& r
   for (Span span : rows) rows_->push_back(batch.Slice(span.from, span.rows()));
 }
 
+Result<std::shared_ptr<arrow::RecordBatch>> BatchTable::Select(const std::string& sql) {
+  TRANCHE_ASSIGN(auto reader, engine_.Run({SqlText(sql)}));
+  Rows parts;
+  while (true) {
+    TRANCHE_ASSIGN(auto part, reader->Next());
+    if (part == nullptr) break;
+    parts.push_back(std::move(part));
+  }
+  if (parts.empty()) return Fail(Code::kInternal, "a batch lost its rows in the engine");
+  TRANCHE_ARROW_ASSIGN(auto whole, "put together", "a batch", arrow::ConcatenateRecordBatches(parts));
+  return whole;
+}
+
 Result<std::vector<std::string>> BatchTable::AsJson(const arrow::RecordBatch& batch,
                                                     const std::vector<Span>& rows) {
   Set(batch, rows);
@@ -67,6 +82,22 @@ Result<std::vector<std::string>> BatchTable::AsJson(const arrow::RecordBatch& ba
   std::vector<std::string> texts;
   for (TextRow& row : answer) texts.push_back(Cut(row.at(0).value_or("")));
   return texts;
+}
+
+std::shared_ptr<arrow::Schema> WithPosition(const arrow::Schema& schema) {
+  auto fields = schema.fields();
+  fields.push_back(arrow::field(std::string(kPositionColumn), arrow::int64()));
+  return arrow::schema(std::move(fields));
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> WithPosition(const arrow::RecordBatch& rows) {
+  arrow::Int64Builder positions;
+  TRANCHE_ARROW_TRY("number", "the rows of a batch", positions.Reserve(rows.num_rows()));
+  for (int64_t row = 0; row < rows.num_rows(); ++row) positions.UnsafeAppend(row);
+  TRANCHE_ARROW_ASSIGN(auto array, "number", "the rows of a batch", positions.Finish());
+  auto columns = rows.columns();
+  columns.push_back(std::move(array));
+  return arrow::RecordBatch::Make(WithPosition(*rows.schema()), rows.num_rows(), std::move(columns));
 }
 
 std::vector<Span> ToSpans(const std::vector<RefusedCell>& rows) {

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <arrow/type_fwd.h>
@@ -33,6 +34,9 @@ class BatchTable {
   const std::string& from() const { return from_; }    // stands in FROM
   const Columns& columns() const { return columns_; }  // as the engine types them
 
+  // The answer of a query over the rows at hand, as one batch; it has at least a row.
+  Result<std::shared_ptr<arrow::RecordBatch>> Select(const std::string& sql);
+
   // Rows of `batch` as JSON objects, each cut at 64 KiB: the content of rejects.
   Result<std::vector<std::string>> AsJson(const arrow::RecordBatch& batch, const std::vector<Span>& rows);
 
@@ -45,6 +49,11 @@ class BatchTable {
   std::string from_;
   Columns columns_;
 };
+
+// The rows with one more column, their positions from 0 on; and the schema of that.
+inline constexpr std::string_view kPositionColumn = "__tranche_position";
+std::shared_ptr<arrow::Schema> WithPosition(const arrow::Schema& schema);
+Result<std::shared_ptr<arrow::RecordBatch>> WithPosition(const arrow::RecordBatch& rows);
 
 // The rejects of a batch: (index in the batch, reason, column) in ascending order, with the rows' contents.
 struct RefusedCell {

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
@@ -134,31 +133,11 @@ Result<bool> DuckDbStore::UseSchema(const std::string& database, bool writable) 
   return true;
 }
 
-// The rows' schema with their position in the batch.
-std::shared_ptr<arrow::Schema> WithPosition(const arrow::Schema& schema) {
-  auto fields = schema.fields();
-  fields.push_back(arrow::field(std::string(DuckDbWriter::kPositionColumn), arrow::int64()));
-  return arrow::schema(std::move(fields));
-}
-
-Result<std::shared_ptr<arrow::RecordBatch>> WithPosition(const arrow::RecordBatch& rows) {
-  arrow::Int64Builder positions;
-  auto status = positions.Reserve(rows.num_rows());
-  for (int64_t row = 0; status.ok() && row < rows.num_rows(); ++row) positions.UnsafeAppend(row);
-  auto array = status.ok() ? positions.Finish() : status;
-  if (!array.ok())
-    return Fail(Code::kOutside, "cannot number the rows of a batch: {}", array.status().message());
-  auto columns = rows.columns();
-  columns.push_back(*array);
-  return arrow::RecordBatch::Make(WithPosition(*rows.schema()), rows.num_rows(), std::move(columns));
-}
-
 Status DuckDbStore::MakeTable(const arrow::Schema& schema) {
   TRANCHE_ASSIGN(table_, BatchTable::Make(*engine_, WithPosition(schema)));
   columns_.clear();
   for (const Column& column : table_->columns()) {
-    if (column.name != DuckDbWriter::kPositionColumn && options_.Writes(column.name))
-      columns_.push_back(column);
+    if (column.name != kPositionColumn && options_.Writes(column.name)) columns_.push_back(column);
   }
   return {};
 }
@@ -223,7 +202,7 @@ Result<Opened> DuckDbStore::OpenTarget(SinkContext& context) {
 
 Result<bool> DuckDbStore::LookAt(DuckDbTable& target, Columns& missing) {
   TRANCHE_TRY(target.Look());
-  const bool keeps = options_.Keeps(target);
+  const bool keeps = options_.Keeps(target.exists(), target.plain());
   if (!keeps) return false;
   TRANCHE_TRY(target.CheckTakes(columns_, options_));
   missing = target.Without(columns_);

@@ -35,7 +35,7 @@ class UnfitQuery {
   std::string Over(const std::string& from) const {
     if (any_.empty()) return "";
     return fmt::format("SELECT {0}, CASE{1} END, CASE{2} END FROM {3} WHERE {4} ORDER BY {0}",
-                       QuoteName(DuckDbWriter::kPositionColumn), reasons_, columns_, from, any_);
+                       QuoteName(kPositionColumn), reasons_, columns_, from, any_);
   }
 
  private:

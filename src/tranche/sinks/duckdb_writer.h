@@ -22,8 +22,6 @@ class DuckDbWriter {
  public:
   using Refused = std::vector<RefusedCell>;  // ascending
 
-  static constexpr std::string_view kPositionColumn = "__tranche_position";  // of a row in its batch
-
   // `rows` has the columns of the batches, and kPositionColumn; `columns` are those of them that are written.
   // An error: rows of such columns do not fit the table at all, or it has no unique index on the key.
   static Result<std::unique_ptr<DuckDbWriter>> Make(Engine& engine, sql::SqlConnection& connection,

@@ -1,14 +1,12 @@
 #include "tranche/sinks/server_rows.h"
 
 #include <algorithm>
-#include <array>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
 #include "tranche/batch/arrow_error.h"
-#include "tranche/batch/cutter.h"
 
 namespace tranche {
 namespace {
@@ -48,7 +46,7 @@ Conversion ConversionOf(const Column& column, const sql::Fit& fit) {
 Result<std::unique_ptr<ServerRows>> ServerRows::Make(Engine& engine, std::shared_ptr<arrow::Schema> schema,
                                                      const sql::Server& server, const sql::TableInfo& table,
                                                      const TableOptions& options) {
-  std::unique_ptr<ServerRows> rows(new ServerRows(engine));
+  std::unique_ptr<ServerRows> rows(new ServerRows);
   TRANCHE_ASSIGN(rows->table_, BatchTable::Make(engine, schema));
   rows->info_ = table;
   bool converts = false;
@@ -83,19 +81,6 @@ bool ServerRows::as_text() const {
   return std::ranges::any_of(columns_, [](const Column& column) { return column.fit.as_text; });
 }
 
-Status ServerRows::Convert() {
-  TRANCHE_ASSIGN(auto reader, engine_.Run({SqlText(select_)}));
-  arrow::RecordBatchVector parts;
-  while (true) {
-    TRANCHE_ASSIGN(auto part, reader->Next());
-    if (part == nullptr) break;
-    parts.push_back(std::move(part));
-  }
-  if (parts.empty()) return Fail(Code::kInternal, "a batch lost its rows on the way to the server");
-  TRANCHE_ARROW_ASSIGN(rows_, "convert", "a batch", arrow::ConcatenateRecordBatches(parts));
-  return {};
-}
-
 // A NULL that can't be stored needs no word of the server's.
 void ServerRows::FindNulls(std::vector<RefusedCell>& refused) const {
   for (size_t i = 0; i < columns_.size(); ++i) {
@@ -119,7 +104,7 @@ Result<std::vector<RefusedCell>> ServerRows::Load(const Batch& batch) {
     TRANCHE_ARROW_ASSIGN(rows_, "take", "columns of a batch", batch.rows->SelectColumns(indices));
   } else {
     table_->Set({batch.rows});
-    TRANCHE_TRY(Convert());
+    TRANCHE_ASSIGN(rows_, table_->Select(select_));
     const auto& unfit = static_cast<const arrow::StringArray&>(*rows_->column(rows_->num_columns() - 1));
     for (int64_t row = 0; unfit.null_count() < unfit.length() && row < unfit.length(); ++row) {
       if (unfit.IsNull(row)) continue;

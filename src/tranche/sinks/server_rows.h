@@ -37,11 +37,9 @@ class ServerRows {
   BatchTable& table() { return *table_; }
 
  private:
-  explicit ServerRows(Engine& engine) : engine_(engine) {}
-  Status Convert();
+  ServerRows() = default;
   void FindNulls(std::vector<RefusedCell>& refused) const;
 
-  Engine& engine_;
   std::unique_ptr<BatchTable> table_;
   sql::TableInfo info_;
   std::vector<Column> columns_;

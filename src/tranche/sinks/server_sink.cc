@@ -59,7 +59,7 @@ class ServerStore : public Sink {
   template <typename Work>
   auto Transact(ServerSession& session, Work work) -> decltype(work());
   Status TakeLock(SinkContext& context);
-  Result<Opened> OpenTarget(const arrow::Schema& schema, SinkContext& context);
+  Result<Opened> OpenTarget(SinkContext& context);
   Status OpenTable(SinkContext& context, const sql::Ledger::Run& run);
   Status MakeTable(const std::string& name, ServerSession& session);
   Status CheckTakes(const sql::TableInfo& table) const;
@@ -223,7 +223,7 @@ Result<Opened> ServerStore::Open(std::shared_ptr<arrow::Schema> schema, SinkCont
     TRANCHE_TRY(session_->EndSessions(application_, 0));
     for (int attempt = 1;; ++attempt) {
       auto done = Transact(*session_, [&]() -> Result<Opened> {
-        TRANCHE_ASSIGN(Opened opened, OpenTarget(*schema, context));
+        TRANCHE_ASSIGN(Opened opened, OpenTarget(context));
         TRANCHE_TRY(session_->Execute("COMMIT"));
         return opened;
       });
@@ -240,7 +240,7 @@ Result<Opened> ServerStore::Open(std::shared_ptr<arrow::Schema> schema, SinkCont
   return opened;
 }
 
-Result<Opened> ServerStore::OpenTarget(const arrow::Schema&, SinkContext& context) {
+Result<Opened> ServerStore::OpenTarget(SinkContext& context) {
   TRANCHE_ASSIGN(sql::Ledger::Run run, ledger_->Open(context, options_.TableName()));
   finished_ = run.opened.published;
   if (finished_) return run.opened;
@@ -273,14 +273,7 @@ Status ServerStore::MakeTable(const std::string& name, ServerSession& session) {
 Status ServerStore::OpenTable(SinkContext& context, const sql::Ledger::Run& run) {
   TRANCHE_ASSIGN(sql::TableInfo target, session_->Look(options_.table));
   if (target.exists()) TRANCHE_TRY(CheckTakes(target));
-  const bool keeps = options_.Keeps([&] {
-    struct There {
-      bool there, is_plain;
-      bool exists() const { return there; }
-      bool plain() const { return is_plain; }
-    };
-    return There{target.exists(), target.plain};
-  }());
+  const bool keeps = options_.Keeps(target.exists(), target.plain);
   if (keeps && options_.adds_columns()) {
     for (const Column& column : columns_) {
       if (!options_.Writes(column.name) || target.Find(column.name) != nullptr) continue;

@@ -2,19 +2,15 @@
 
 #include <algorithm>
 
-#include <arrow/builder.h>
 #include <arrow/record_batch.h>
-#include <arrow/type.h>
 
-#include "tranche/batch/arrow_error.h"
 #include "tranche/sql/bisect.h"
 
 namespace tranche {
 namespace {
 
 constexpr std::string_view kStaging = "tranche_staging";
-constexpr std::string_view kPosition = "__tranche_position";  // of a row in its batch
-constexpr size_t kAskEvery = 100;                             // rejects
+constexpr size_t kAskEvery = 100;  // rejects
 
 int64_t RowsOf(const std::vector<Span>& spans) {
   int64_t rows = 0;
@@ -60,16 +56,6 @@ void Insert(std::vector<RefusedCell>& refused, RefusedCell cell) {
   refused.insert(std::ranges::upper_bound(refused, cell.row, {}, &RefusedCell::row), std::move(cell));
 }
 
-Result<std::shared_ptr<arrow::RecordBatch>> WithPosition(const arrow::RecordBatch& rows) {
-  arrow::Int64Builder positions;
-  TRANCHE_ARROW_TRY("number", "the rows of a batch", positions.Reserve(rows.num_rows()));
-  for (int64_t row = 0; row < rows.num_rows(); ++row) positions.UnsafeAppend(row);
-  TRANCHE_ARROW_ASSIGN(auto array, "number", "the rows of a batch", positions.Finish());
-  TRANCHE_ARROW_ASSIGN(auto numbered, "number", "the rows of a batch",
-                       rows.AddColumn(rows.num_columns(), std::string(kPosition), array));
-  return numbered;
-}
-
 }  // namespace
 
 ServerWriter::ServerWriter(sql::ServerSession& session, const sql::TableInfo& table,
@@ -83,7 +69,7 @@ ServerWriter::ServerWriter(sql::ServerSession& session, const sql::TableInfo& ta
     target_.wires.push_back(column.fit.wire);
   }
   staging_.columns = target_.columns;
-  staging_.columns.emplace_back(kPosition);
+  staging_.columns.emplace_back(kPositionColumn);
   staging_.wires = target_.wires;
   staging_.wires.emplace_back("int8");
 }
@@ -98,7 +84,7 @@ Status ServerWriter::Prepare() {
   }
   TRANCHE_TRY(session_.Execute(fmt::format("CREATE {} TABLE {} ({}{} BIGINT PRIMARY KEY) {}",
                                            dialect.temporary, QuoteName(kStaging), columns,
-                                           QuoteName(kPosition), dialect.temporary_options)));
+                                           QuoteName(kPositionColumn), dialect.temporary_options)));
   return {};
 }
 
@@ -161,18 +147,8 @@ Result<int64_t> ServerWriter::LoadGuided(const sql::LoadTarget& target,
                        return Probe([&] { return load(Through(left, indices)); });
                      }));
       if (found.empty()) return std::move(done).error();
-      std::vector<int64_t> bad;
-      for (const sql::RefusedRow& row : found) bad.push_back(NthOf(left, row.row));
-      for (size_t i = 0; i < found.size(); ++i) Insert(refused, {bad[i], found[i].reason, ""});
-      std::vector<Span> good;
-      for (Span span : left) {
-        for (int64_t row = span.from; row < span.to; ++row) {
-          if (std::ranges::binary_search(bad, row)) continue;
-          if (good.empty() || good.back().to != row) good.push_back({row, row});
-          ++good.back().to;
-        }
-      }
-      left = std::move(good);
+      for (sql::RefusedRow& row : found) Insert(refused, {NthOf(left, row.row), std::move(row.reason), ""});
+      left = Cut(Without(rows->num_rows(), refused), left.front().from, rows->num_rows());
     }
     if (refused.size() >= asked + kAskEvery) {
       TRANCHE_TRY(allow(static_cast<int64_t>(refused.size())));
@@ -196,8 +172,8 @@ Status ServerWriter::WriteDirect(Refused& refused, Counts& counts,
 std::string ServerWriter::Where(const std::vector<Span>& positions) const {
   std::string where;
   for (Span span : positions) {
-    where += fmt::format("{}(s.{} >= {} AND s.{} < {})", where.empty() ? "(" : " OR ", QuoteName(kPosition),
-                         span.from, QuoteName(kPosition), span.to);
+    where += fmt::format("{}(s.{} >= {} AND s.{} < {})", where.empty() ? "(" : " OR ",
+                         QuoteName(kPositionColumn), span.from, QuoteName(kPositionColumn), span.to);
   }
   return where.empty() ? "(1 = 0)" : where + ")";
 }
@@ -258,9 +234,9 @@ Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
         counts.superseded,
         session_.Execute(session_.dialect().on_conflict
                              ? fmt::format("DELETE FROM {0} s USING {0} later WHERE later.{1} > s.{1}{2}",
-                                           staging, QuoteName(kPosition), same)
+                                           staging, QuoteName(kPositionColumn), same)
                              : fmt::format("DELETE s FROM {0} s JOIN {0} later ON later.{1} > s.{1}{2}",
-                                           staging, QuoteName(kPosition), same)));
+                                           staging, QuoteName(kPositionColumn), same)));
   }
   const std::string all = Where({{0, numbered->num_rows()}});
   TRANCHE_TRY(session_.Execute("SAVEPOINT tranche_rows"));

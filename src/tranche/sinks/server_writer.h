@@ -31,8 +31,6 @@ class ServerWriter {
   // more rejects are searched for.
   Status Write(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow);
 
-  bool staged() const { return staged_; }
-
  private:
   Status WriteDirect(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow);
   Status WriteStaged(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow);

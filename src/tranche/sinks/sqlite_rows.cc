@@ -188,16 +188,7 @@ Status SqliteRows::Convert(const Batch& batch) {
     return {};
   }
   table_->Set({batch.rows});
-  TRANCHE_ASSIGN(auto reader, engine_->Run({SqlText(select_)}));
-  arrow::RecordBatchVector parts;
-  while (true) {
-    TRANCHE_ASSIGN(auto part, reader->Next());
-    if (part == nullptr) break;
-    parts.push_back(std::move(part));
-  }
-  auto whole = arrow::ConcatenateRecordBatches(parts);
-  if (!whole.ok()) return Fail(Code::kInternal, "cannot put a batch together: {}", whole.status().message());
-  rows_ = *std::move(whole);
+  TRANCHE_ASSIGN(rows_, table_->Select(select_));
   return {};
 }
 

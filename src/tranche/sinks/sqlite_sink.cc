@@ -142,7 +142,7 @@ Status SqliteStore::RunStatements(const std::vector<Statement>& statements) {
 Result<bool> SqliteStore::LookAt(SqliteTable& target, std::shared_ptr<arrow::Schema> schema, Engine& engine,
                                  Columns& missing) {
   TRANCHE_TRY(target.Look());
-  const bool keeps = options_.Keeps(target);
+  const bool keeps = options_.Keeps(target.exists(), target.plain());
   TRANCHE_ASSIGN(rows_,
                  SqliteRows::Make(engine, std::move(schema), keeps ? target.columns() : Columns{}, options_));
   if (!keeps) return false;

@@ -90,11 +90,8 @@ struct TableOptions {
   // The rows have the columns that the options name. Looks at nothing else.
   Status CheckRows(const arrow::Schema& schema) const;
 
-  // Whether the table (after its Look) is there with a definition that stays.
-  template <typename Table>
-  bool Keeps(const Table& table) const {
-    return table.exists() && !(replaces() && table.plain());
-  }
+  // Whether a table stays with its definition: `plain`, another one of its name does as well.
+  bool Keeps(bool exists, bool plain) const { return exists && !(replaces() && plain); }
 
   std::string Staging(std::string_view run_id) const {
     return table + "__tranche_" + std::string(run_id.substr(0, 8));

@@ -6,23 +6,14 @@
 
 namespace tranche::sql {
 
-const Dialect kSqlite{.name = "sqlite",
-                      .keep_first = "ON CONFLICT DO NOTHING",
-                      .now = "CAST(CURRENT_TIMESTAMP AS TEXT)",
-                      .temporary = "TEMPORARY"};
+const Dialect kSqlite{.name = "sqlite"};
 
-const Dialect kDuckDb{.name = "duckdb",
-                      .keep_first = "ON CONFLICT DO NOTHING",
-                      .now = "CAST(CURRENT_TIMESTAMP AS TEXT)",
-                      .temporary = "TEMPORARY"};
+const Dialect kDuckDb{.name = "duckdb"};
 
 // FOR SHARE: a claim waits for a new epoch, and a new epoch for the claims of the old one.
 const Dialect kPostgres{.name = "postgres",
-                        .keep_first = "ON CONFLICT DO NOTHING",
                         .share_lock = "FOR SHARE",
-                        .now = "CAST(CURRENT_TIMESTAMP AS TEXT)",
                         .counts_in_run = false,
-                        .temporary = "TEMPORARY",
                         .temporary_options = "ON COMMIT DELETE ROWS"};
 
 // A key of InnoDB takes 3072 bytes; IGNORE would hide more than a key that is there already.
@@ -35,7 +26,6 @@ const Dialect kMariaDb{.name = "mariadb",
                        .now = "CAST(UTC_TIMESTAMP() AS CHAR)",
                        .counts_in_run = false,
                        .transactional_ddl = false,
-                       .temporary = "TEMPORARY",
                        .temporary_options = "ENGINE=InnoDB",
                        .on_conflict = false};
 

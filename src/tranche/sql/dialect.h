@@ -13,18 +13,18 @@ struct Dialect {
   std::string_view name;  // as the connector's
 
   // The ledger (ledger.h).
-  std::string_view key_type = "TEXT";          // of text in a primary key
-  std::string_view text_type = "TEXT";         // of other text; holds 64 KiB
-  std::string_view table_options = "";         // behind CREATE TABLE (…)
-  std::string_view keep_first = "";            // INSERT …: a row whose key is there already stays as it is
-  std::string_view share_lock = "";            // SELECT …: the row stays as it is until the transaction ends
-  std::string_view now = "CURRENT_TIMESTAMP";  // text
+  std::string_view key_type = "TEXT";                      // of text in a primary key
+  std::string_view text_type = "TEXT";                     // of other text; holds 64 KiB
+  std::string_view table_options = "";                     // behind CREATE TABLE (…)
+  std::string_view keep_first = "ON CONFLICT DO NOTHING";  // INSERT …: a row whose key is there already stays
+  std::string_view share_lock = "";  // SELECT …: the row stays as it is until the transaction ends
+  std::string_view now = "CAST(CURRENT_TIMESTAMP AS TEXT)";
   // One batch at a time: the run's row may count what is sent, and holds a lock that is no hindrance.
   bool counts_in_run = true;
 
   // Tables.
-  bool transactional_ddl = true;    // CREATE, ALTER, DROP in a transaction are undone by ROLLBACK
-  std::string_view temporary = "";  // CREATE … TABLE: a table of this session's own
+  bool transactional_ddl = true;             // CREATE, ALTER, DROP in a transaction are undone by ROLLBACK
+  std::string_view temporary = "TEMPORARY";  // CREATE … TABLE: a table of this session's own
   std::string_view temporary_options = "";
   bool on_conflict = true;  // INSERT … ON CONFLICT, UPDATE … FROM, DELETE … USING; else MySQL's forms
 };
