@@ -249,14 +249,20 @@ def answer_to_commit_is_lost(program, server):
             check(case, wanted, bad)
 
 
+def held_before_commit(program, case, batch):
+    """A run that stands in its transaction, for ten seconds."""
+    process = program.start(case.folder, "run", "job.yaml", failpoint=f"batch.before_commit:hold@{batch}", **case.environment)
+    end = time.monotonic() + 20
+    while time.monotonic() < end and not case.sql("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'"):
+        time.sleep(0.1)
+    return process
+
+
 def zombie_commits_after_resume(program, server):
     """A stopped process is taken over; when it wakes up it stores nothing more."""
     case, wanted, bad = made(program, server, "append", batch="rows: 500")
     with case:
-        process = program.start(case.folder, "run", "job.yaml", failpoint="batch.before_commit:hold@2", **case.environment)
-        end = time.monotonic() + 20
-        while time.monotonic() < end and not case.sql("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'"):
-            time.sleep(0.1)
+        process = held_before_commit(program, case, 2)
         process.send_signal(signal.SIGSTOP)
         other = case.folder / "other"
         shutil.copytree(case.folder, other, ignore=shutil.ignore_patterns("lock", "other"))
@@ -272,10 +278,7 @@ def two_at_once(program, server):
     """Another state folder's run of the same job is refused while one is under way."""
     case, wanted, bad = made(program, server, "append", batch="rows: 500")
     with case:
-        process = program.start(case.folder, "run", "job.yaml", failpoint="batch.before_commit:hold@1", **case.environment)
-        end = time.monotonic() + 20
-        while time.monotonic() < end and not case.sql("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'"):
-            time.sleep(0.1)
+        process = held_before_commit(program, case, 1)
         code, _, err = program.run(case.folder, "run", "job.yaml", "--state", "elsewhere", **case.environment)
         assert code == 4 and "another run of this job is under way" in err, f"exit code {code}; it said\n{err}"
         process.communicate(timeout=60)

@@ -3,26 +3,10 @@
 #include <arrow/record_batch.h>
 
 #include "tranche/connector/sql_text.h"
+#include "tranche/sinks/misfit.h"
 
 namespace tranche {
 namespace {
-
-bool IsExact(std::string_view type) {
-  return type.ends_with("INT") || type == "INTEGER" || type.starts_with("DECIMAL(");
-}
-bool IsNumber(std::string_view type) { return IsExact(type) || type == "DOUBLE" || type == "FLOAT"; }
-
-// Whether a value is changed by its way into a column of another type; empty where that can't be.
-std::string Misfit(const Column& column, const std::string& type) {
-  if (column.type == type || column.type == "\"NULL\"") return "";
-  const std::string name = QuoteName(column.name), tried = fmt::format("TRY_CAST({} AS {})", name, type);
-  std::string fits = fmt::format("{} IS NULL", tried);
-  // A number that would be rounded is another number.
-  if (IsNumber(column.type) && IsExact(type)) {
-    fits = fmt::format("TRY_CAST({} AS {}) IS DISTINCT FROM {}", tried, column.type, name);
-  }
-  return fmt::format("({} IS NOT NULL AND {})", name, fits);
-}
 
 // The query for rows that can't be stored: conditions, each with a reason and a column.
 class UnfitQuery {
@@ -63,12 +47,8 @@ std::string UnfitSql(const Columns& columns, const DuckDbTable& table, const Tab
       unfit.Add(fmt::format("({}{} IS NULL)", when, name), "'NULL in a column that is NOT NULL'",
                 column.name);
     }
-    const std::string misfit = Misfit(column, type);
-    if (misfit.empty()) continue;
-    unfit.Add(fmt::format("({}{})", when, misfit),
-              fmt::format("concat('value ', left(CAST({} AS VARCHAR), 100), ' does not fit ', {})", name,
-                          QuoteText(type)),
-              column.name);
+    if (column.type == type || column.type == "\"NULL\"") continue;
+    unfit.Add(fmt::format("({}{})", when, Misfit(column, type)), MisfitReason(column, type), column.name);
   }
   return unfit.Over(from);
 }
@@ -118,7 +98,7 @@ void DuckDbWriter::MakeStatements(const Columns& columns, const DuckDbTable& tab
                   key_values, position, keys, updates.empty() ? "NOTHING" : "UPDATE SET " + updates);
   count_keys_ = fmt::format("SELECT count(*) FROM (SELECT DISTINCT {} FROM {} s)", key_values, from);
   if (options.mode == Mode::kUpsert) return;
-  changes_.emplace(sql::kDuckDb, table.name(), from, assignments, options.ChangeSql(), position,
+  changes_.emplace(table.name(), from, assignments, options.ChangeSql(), position,
                    options.needs_unique_key());
 }
 

@@ -7,16 +7,13 @@
 #include <arrow/type.h>
 
 #include "tranche/batch/arrow_error.h"
+#include "tranche/sinks/misfit.h"
 
 namespace tranche {
 namespace {
 
 constexpr std::string_view kUnfitColumn = "__tranche_unfit";  // the number of a column and a reason, or NULL
 
-bool IsExact(std::string_view type) {
-  return type.ends_with("INT") || type == "INTEGER" || type.starts_with("DECIMAL(");
-}
-bool IsNumber(std::string_view type) { return IsExact(type) || type == "DOUBLE" || type == "FLOAT"; }
 bool IsTime(std::string_view type) { return type == "DATE" || type.starts_with("TIME"); }
 
 struct Conversion {
@@ -31,14 +28,13 @@ Conversion ConversionOf(const Column& column, const sql::Fit& fit) {
   if (fit.cast == "VARCHAR") return {fmt::format("CAST({} AS VARCHAR)", name), ""};
   if (fit.wire == "uuid" && fit.cast.empty()) return {fmt::format("CAST({} AS VARCHAR)", name), ""};
   const std::string tried = fmt::format("TRY_CAST({} AS {})", name, fit.cast);
-  std::string unfit = fmt::format("{} IS NULL", tried);
-  if ((IsExact(fit.cast) && IsNumber(column.type)) || (IsTime(fit.cast) && IsTime(column.type))) {
+  std::string unfit = Misfit(column, fit.cast);
+  if (IsTime(fit.cast) && IsTime(column.type)) {
     unfit = fmt::format("TRY_CAST({} AS {}) IS DISTINCT FROM {}", tried, column.type, name);
   } else if (IsExact(fit.cast) && column.type == "VARCHAR") {
     unfit += fmt::format(" OR TRY_CAST({} AS DOUBLE) IS DISTINCT FROM CAST({} AS DOUBLE)", name, tried);
   }
-  return {fit.wire == "uuid" ? fmt::format("CAST({} AS VARCHAR)", tried) : tried,
-          fmt::format("({} IS NOT NULL AND ({}))", name, unfit)};
+  return {fit.wire == "uuid" ? fmt::format("CAST({} AS VARCHAR)", tried) : tried, unfit};
 }
 
 }  // namespace
@@ -63,9 +59,8 @@ Result<std::unique_ptr<ServerRows>> ServerRows::Make(Engine& engine, std::shared
     select +=
         fmt::format("{}{} AS {}", select.empty() ? "" : ", ", conversion.expression, QuoteName(column.name));
     if (!conversion.unfit.empty()) {
-      unfit += fmt::format(
-          " WHEN {} THEN concat({}, ' value ', left(CAST({} AS VARCHAR), 100), ' does not fit ', {})",
-          conversion.unfit, rows->columns_.size(), QuoteName(column.name), QuoteText(target->type));
+      unfit += fmt::format(" WHEN {} THEN concat({}, ' ', {})", conversion.unfit, rows->columns_.size(),
+                           MisfitReason(column, target->type));
     }
     rows->columns_.push_back({target, fit, i, options.InKey(column.name)});
   }

@@ -265,8 +265,7 @@ Status ServerStore::MakeTable(const std::string& name, ServerSession& session) {
   for (const std::string& part : options_.key)
     key += (key.empty() ? "" : ", ") + QuoteName(FindColumn(columns_, part)->name);
   if (!key.empty()) columns += fmt::format(", PRIMARY KEY ({})", key);
-  TRANCHE_TRY(session.Execute(
-      fmt::format("CREATE TABLE {} ({}) {}", QuoteName(name), columns, server_->dialect().table_options)));
+  TRANCHE_TRY(session.Execute(fmt::format("CREATE TABLE {} ({})", QuoteName(name), columns)));
   return {};
 }
 
@@ -408,7 +407,7 @@ Status ServerStore::Finish(SinkContext& context) {
     if (finished) return {};
     return Transact(*session_, [&]() -> Status {
       if (options_.replaces()) {
-        TRANCHE_TRY(session_->ReplaceBy(options_.table, loaded_.name, context.run_id));
+        TRANCHE_TRY(session_->ReplaceBy(options_.table, loaded_.name));
         TRANCHE_TRY(Failpoint("replace.swapped"));
       }
       TRANCHE_TRY(RunStatements(options_.after, *session_));

@@ -76,15 +76,14 @@ ServerWriter::ServerWriter(sql::ServerSession& session, const sql::TableInfo& ta
 
 Status ServerWriter::Prepare() {
   if (!staged_) return {};
-  const sql::Dialect& dialect = session_.dialect();
   std::string columns;
   for (const ServerRows::Column& column : rows_.columns()) {
     columns += fmt::format("{} {}, ", QuoteName(column.column->name),
-                           column.fit.as_text ? std::string(dialect.text_type) : column.column->type);
+                           column.fit.as_text ? "TEXT" : column.column->type);
   }
-  TRANCHE_TRY(session_.Execute(fmt::format("CREATE {} TABLE {} ({}{} BIGINT PRIMARY KEY) {}",
-                                           dialect.temporary, QuoteName(kStaging), columns,
-                                           QuoteName(kPositionColumn), dialect.temporary_options)));
+  TRANCHE_TRY(session_.Execute(fmt::format("CREATE TEMPORARY TABLE {} ({}{} BIGINT PRIMARY KEY) {}",
+                                           QuoteName(kStaging), columns, QuoteName(kPositionColumn),
+                                           session_.dialect().temporary_options)));
   return {};
 }
 
@@ -190,7 +189,6 @@ Status ServerWriter::Merge(const std::string& where, Counts& counts) {
     columns.push_back({column.column->name, value, column.key});
     if (column.key) same += fmt::format("{}t.{} = {}", same.empty() ? "" : " AND ", name, value);
   }
-  const sql::Dialect& dialect = session_.dialect();
   const std::string staging(kStaging);
   TRANCHE_ASSIGN(auto count, session_.Query(fmt::format("SELECT count(*) FROM {} s WHERE {}",
                                                         QuoteName(staging), where)));
@@ -204,15 +202,15 @@ Status ServerWriter::Merge(const std::string& where, Counts& counts) {
                        QuoteName(staging), where, QuoteName(table_.name), same)));
     counts.stored = sql::ToNumber(matched.at(0).at(0));
     counts.unmatched = given - counts.stored;
-    sql = options_.mode == Mode::kUpdate ? UpdateSql(dialect, table_.name, staging, columns, where)
-                                         : DeleteSql(dialect, table_.name, staging, columns, where);
+    sql = options_.mode == Mode::kUpdate ? UpdateSql(table_.name, staging, columns, where)
+                                         : DeleteSql(table_.name, staging, columns, where);
   } else {
     counts.stored = given;
-    sql = options_.key.empty() ? InsertSql(dialect, table_.name, staging, columns, where)
-                               : UpsertSql(dialect, table_.name, staging, columns, where);
+    sql = options_.key.empty() ? InsertSql(table_.name, staging, columns, where)
+                               : UpsertSql(table_.name, staging, columns, where);
   }
   TRANCHE_ASSIGN(const int64_t changed, session_.Execute(sql));
-  if (changed < counts.stored && dialect.on_conflict && !sql.ends_with("DO NOTHING")) {
+  if (changed < counts.stored && !sql.ends_with("DO NOTHING")) {
     return Fail(Code::kData, "a trigger or rule of table '{}' dropped the row", table_.name);
   }
   return Settle();
@@ -224,19 +222,19 @@ Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
   TRANCHE_ASSIGN(const int64_t staged, LoadGuided(staging_, numbered, refused, allow));
   const std::string staging = QuoteName(kStaging);
   if (!options_.key.empty()) {
-    std::string same;
+    std::string keys, same;
     for (const ServerRows::Column& column : rows_.columns()) {
       if (!column.key) continue;
       const std::string name = QuoteName(column.column->name);
+      keys += name + ", ";
       same += fmt::format(" AND s.{0} = later.{0}", name);
     }
+    const std::string position = QuoteName(kPositionColumn);
     TRANCHE_ASSIGN(
         counts.superseded,
-        session_.Execute(session_.dialect().on_conflict
-                             ? fmt::format("DELETE FROM {0} s USING {0} later WHERE later.{1} > s.{1}{2}",
-                                           staging, QuoteName(kPositionColumn), same)
-                             : fmt::format("DELETE s FROM {0} s JOIN {0} later ON later.{1} > s.{1}{2}",
-                                           staging, QuoteName(kPositionColumn), same)));
+        session_.Execute(fmt::format("DELETE FROM {0} s USING (SELECT {1}max({2}) AS {2} FROM {0} GROUP BY "
+                                     "{3}) later WHERE later.{2} > s.{2}{4}",
+                                     staging, keys, position, keys.substr(0, keys.size() - 2), same)));
   }
   const std::string all = Where({{0, numbered->num_rows()}});
   TRANCHE_TRY(session_.Execute("SAVEPOINT tranche_rows"));

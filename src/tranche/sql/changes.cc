@@ -58,7 +58,7 @@ std::string PlanQuery(std::string_view table, std::string_view source, const std
 
 }  // namespace
 
-ChangePlan::ChangePlan(const Dialect& dialect, std::string_view table, std::string_view source,
+ChangePlan::ChangePlan(std::string_view table, std::string_view source,
                        const std::vector<Assignment>& columns, std::string_view change,
                        std::string_view position, bool unique)
     : table_(table), query_(PlanQuery(table, source, columns, change, position)), unique_(unique) {
@@ -73,17 +73,16 @@ ChangePlan::ChangePlan(const Dialect& dialect, std::string_view table, std::stri
       fmt::format("{} = {} AND {} > coalesce({}, -1)", kPosition, kMade, kMade, kErased);
   const std::string changes =
       fmt::format("{} = {} AND {} = 1 AND {} <> {}", kPosition, kLast, kFinds, kChange, kDelete);
-  steps_.push_back({DeleteSql(dialect, table, kPlan, planned, erases), erases});
-  steps_.push_back({InsertSql(dialect, table, kPlan, planned, makes), makes});
+  steps_.push_back({DeleteSql(table, kPlan, planned, erases), erases});
+  steps_.push_back({InsertSql(table, kPlan, planned, makes), makes});
   // A row that is all key is as it shall be.
-  if (sets) steps_.push_back({UpdateSql(dialect, table, kPlan, planned, changes), changes});
+  if (sets) steps_.push_back({UpdateSql(table, kPlan, planned, changes), changes});
 }
 
 Result<ChangePlan::Done> ChangePlan::Do(SqlConnection& connection) const {
-  const Dialect& dialect = connection.dialect();
   const std::string plan = QuoteName(kPlan);
-  TRANCHE_TRY(connection.Execute(fmt::format("CREATE {} TABLE {} {} AS {}", dialect.temporary, plan,
-                                             dialect.temporary_options, query_)));
+  TRANCHE_TRY(connection.Execute(fmt::format("CREATE TEMPORARY TABLE {} {} AS {}", plan,
+                                             connection.dialect().temporary_options, query_)));
   TRANCHE_ASSIGN(Done done, Count(connection));
   for (const Step& step : steps_) {
     TRANCHE_ASSIGN(auto rows,

@@ -34,9 +34,8 @@ class ChangePlan {
   // `source`: a relation. `columns`: what it gives for the table's columns, over "s". `change` and
   // `position`: SQL over "s" for the number of a Change, and of a row. No key is NULL. `unique`: the table
   // has a key once.
-  ChangePlan(const Dialect& dialect, std::string_view table, std::string_view source,
-             const std::vector<Assignment>& columns, std::string_view change, std::string_view position,
-             bool unique);
+  ChangePlan(std::string_view table, std::string_view source, const std::vector<Assignment>& columns,
+             std::string_view change, std::string_view position, bool unique);
 
   // The query that tells what becomes of the rows: the database says whether they fit the table.
   const std::string& query() const { return query_; }

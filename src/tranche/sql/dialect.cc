@@ -16,19 +16,6 @@ const Dialect kPostgres{.name = "postgres",
                         .counts_in_run = false,
                         .temporary_options = "ON COMMIT DELETE ROWS"};
 
-// A key of InnoDB takes 3072 bytes; IGNORE would hide more than a key that is there already.
-const Dialect kMariaDb{.name = "mariadb",
-                       .key_type = "VARCHAR(250) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-                       .text_type = "MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-                       .table_options = "ENGINE=InnoDB",
-                       .keep_first = "ON DUPLICATE KEY UPDATE run_id = tranche_batch.run_id",
-                       .share_lock = "LOCK IN SHARE MODE",
-                       .now = "CAST(UTC_TIMESTAMP() AS CHAR)",
-                       .counts_in_run = false,
-                       .transactional_ddl = false,
-                       .temporary_options = "ENGINE=InnoDB",
-                       .on_conflict = false};
-
 namespace {
 
 // "a, b" of some of the columns.
@@ -58,61 +45,39 @@ std::string SameKey(const std::vector<Assignment>& columns) {
     return column.key ? fmt::format("t.{} = {}", QuoteName(column.column), column.value) : "";
   });
 }
-std::string Sets(const std::vector<Assignment>& columns, std::string_view target) {
+std::string Sets(const std::vector<Assignment>& columns) {
   return List(columns, ", ", [&](const Assignment& column) {
-    return column.key ? "" : fmt::format("{}{} = {}", target, QuoteName(column.column), column.value);
+    return column.key ? "" : fmt::format("{} = {}", QuoteName(column.column), column.value);
   });
 }
-std::string Where(std::string_view where) { return where.empty() ? "" : fmt::format(" WHERE {}", where); }
-std::string And(std::string_view where) { return where.empty() ? "" : fmt::format(" AND {}", where); }
 
 }  // namespace
 
-std::string InsertSql(const Dialect&, std::string_view table, std::string_view staging,
+std::string InsertSql(std::string_view table, std::string_view staging,
                       const std::vector<Assignment>& columns, std::string_view where) {
-  return fmt::format("INSERT INTO {} ({}) SELECT {} FROM {} s{}", QuoteName(table), Names(columns),
-                     Values(columns), QuoteName(staging), Where(where));
+  return fmt::format("INSERT INTO {} ({}) SELECT {} FROM {} s WHERE {}", QuoteName(table), Names(columns),
+                     Values(columns), QuoteName(staging), where);
 }
 
-std::string UpsertSql(const Dialect& dialect, std::string_view table, std::string_view staging,
+std::string UpsertSql(std::string_view table, std::string_view staging,
                       const std::vector<Assignment>& columns, std::string_view where) {
-  const std::string insert = InsertSql(dialect, table, staging, columns, where);
-  if (dialect.on_conflict) {
-    std::string sets = List(columns, ", ", [](const Assignment& column) {
-      return column.key ? "" : fmt::format("{0} = excluded.{0}", QuoteName(column.column));
-    });
-    return fmt::format("{} ON CONFLICT ({}) DO {}", insert, KeyNames(columns),
-                       sets.empty() ? "NOTHING" : "UPDATE SET " + sets);
-  }
-  std::string sets = List(columns, ", ", [](const Assignment& column) {
-    return column.key ? "" : fmt::format("{0} = VALUES({0})", QuoteName(column.column));
+  const std::string sets = List(columns, ", ", [](const Assignment& column) {
+    return column.key ? "" : fmt::format("{0} = excluded.{0}", QuoteName(column.column));
   });
-  if (sets.empty()) {
-    for (const Assignment& column : columns) {
-      if (column.key && sets.empty()) sets = fmt::format("{0} = VALUES({0})", QuoteName(column.column));
-    }
-  }
-  return fmt::format("{} ON DUPLICATE KEY UPDATE {}", insert, sets);
+  return fmt::format("{} ON CONFLICT ({}) DO {}", InsertSql(table, staging, columns, where),
+                     KeyNames(columns), sets.empty() ? "NOTHING" : "UPDATE SET " + sets);
 }
 
-std::string UpdateSql(const Dialect& dialect, std::string_view table, std::string_view staging,
+std::string UpdateSql(std::string_view table, std::string_view staging,
                       const std::vector<Assignment>& columns, std::string_view where) {
-  if (dialect.on_conflict) {
-    return fmt::format("UPDATE {} t SET {} FROM {} s WHERE {}{}", QuoteName(table), Sets(columns, ""),
-                       QuoteName(staging), SameKey(columns), And(where));
-  }
-  return fmt::format("UPDATE {} t JOIN {} s ON {} SET {}{}", QuoteName(table), QuoteName(staging),
-                     SameKey(columns), Sets(columns, "t."), Where(where));
+  return fmt::format("UPDATE {} t SET {} FROM {} s WHERE {} AND {}", QuoteName(table), Sets(columns),
+                     QuoteName(staging), SameKey(columns), where);
 }
 
-std::string DeleteSql(const Dialect& dialect, std::string_view table, std::string_view staging,
+std::string DeleteSql(std::string_view table, std::string_view staging,
                       const std::vector<Assignment>& columns, std::string_view where) {
-  if (dialect.on_conflict) {
-    return fmt::format("DELETE FROM {} t USING {} s WHERE {}{}", QuoteName(table), QuoteName(staging),
-                       SameKey(columns), And(where));
-  }
-  return fmt::format("DELETE t FROM {} t JOIN {} s ON {}{}", QuoteName(table), QuoteName(staging),
-                     SameKey(columns), Where(where));
+  return fmt::format("DELETE FROM {} t USING {} s WHERE {} AND {}", QuoteName(table), QuoteName(staging),
+                     SameKey(columns), where);
 }
 
 }  // namespace tranche::sql

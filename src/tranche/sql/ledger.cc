@@ -3,95 +3,65 @@
 #include <algorithm>
 #include <array>
 
-#include "tranche/base/hash.h"
-
 namespace tranche::sql {
 namespace {
 
-enum class Kind { kKey, kText, kMayBeText, kNumber };
-using enum Kind;
-
 struct Table {
   const char* name;
-  std::vector<std::pair<const char*, Kind>> columns;
+  std::vector<std::pair<const char*, const char*>> columns;
   const char* key;
 };
 
 const std::vector<Table>& Tables() {
   static const std::vector<Table> tables = {
       {"tranche_run",
-       {{"job_key", kKey},
-        {"store", kKey},
-        {"ledger_id", kText},
-        {"run_id", kText},
-        {"run_number", kNumber},
-        {"epoch", kNumber},
-        {"stage_id", kText},
-        {"host", kText},
-        {"table_name", kText},
-        {"state", kText},
-        {"stage_rows", kNumber},
-        {"sent", kNumber},
-        {"stored", kNumber},
-        {"superseded", kNumber},
-        {"unmatched", kNumber},
-        {"rejected", kNumber},
-        {"opened_at", kText},
-        {"finished_at", kMayBeText}},
+       {{"job_key", "TEXT NOT NULL"},
+        {"store", "TEXT NOT NULL"},
+        {"ledger_id", "TEXT NOT NULL"},
+        {"run_id", "TEXT NOT NULL"},
+        {"run_number", "BIGINT NOT NULL"},
+        {"epoch", "BIGINT NOT NULL"},
+        {"stage_id", "TEXT NOT NULL"},
+        {"host", "TEXT NOT NULL"},
+        {"table_name", "TEXT NOT NULL"},
+        {"state", "TEXT NOT NULL"},
+        {"stage_rows", "BIGINT NOT NULL"},
+        {"sent", "BIGINT NOT NULL"},
+        {"stored", "BIGINT NOT NULL"},
+        {"superseded", "BIGINT NOT NULL"},
+        {"unmatched", "BIGINT NOT NULL"},
+        {"rejected", "BIGINT NOT NULL"},
+        {"opened_at", "TEXT NOT NULL"},
+        {"finished_at", "TEXT"}},
        "job_key, store"},
       {"tranche_batch",
-       {{"run_id", kKey},
-        {"store", kKey},
-        {"from_row", kNumber},
-        {"to_row", kNumber},
-        {"epoch", kNumber},
-        {"sent", kNumber},
-        {"stored", kNumber},
-        {"superseded", kNumber},
-        {"unmatched", kNumber},
-        {"rejected", kNumber}},
+       {{"run_id", "TEXT NOT NULL"},
+        {"store", "TEXT NOT NULL"},
+        {"from_row", "BIGINT NOT NULL"},
+        {"to_row", "BIGINT NOT NULL"},
+        {"epoch", "BIGINT NOT NULL"},
+        {"sent", "BIGINT NOT NULL"},
+        {"stored", "BIGINT NOT NULL"},
+        {"superseded", "BIGINT NOT NULL"},
+        {"unmatched", "BIGINT NOT NULL"},
+        {"rejected", "BIGINT NOT NULL"}},
        "run_id, store, from_row"},
       {"tranche_reject",
-       {{"run_id", kKey},
-        {"store", kKey},
-        {"row_number", kNumber},
-        {"reason", kText},
-        {"column_name", kText},
-        {"content", kText}},
+       {{"run_id", "TEXT NOT NULL"},
+        {"store", "TEXT NOT NULL"},
+        {"row_number", "BIGINT NOT NULL"},
+        {"reason", "TEXT NOT NULL"},
+        {"column_name", "TEXT NOT NULL"},
+        {"content", "TEXT NOT NULL"}},
        "run_id, store, row_number"},
   };
   return tables;
 }
 
-std::string TypeOf(Kind kind, const Dialect& dialect) {
-  switch (kind) {
-    case kKey:
-      return fmt::format("{} NOT NULL", dialect.key_type);
-    case kText:
-      return fmt::format("{} NOT NULL", dialect.text_type);
-    case kMayBeText:
-      return std::string(dialect.text_type);
-    case kNumber:
-      return "BIGINT NOT NULL";
-  }
-  return "";
-}
-
-std::string CreateTable(const Table& table, const Dialect& dialect) {
+std::string CreateTable(const Table& table) {
   std::string sql = fmt::format("CREATE TABLE {} (", QuoteName(table.name));
-  for (auto [name, kind] : table.columns)
-    sql += fmt::format("{} {}, ", QuoteName(name), TypeOf(kind, dialect));
-  sql += fmt::format("PRIMARY KEY ({}))", table.key);
-  if (!dialect.table_options.empty()) sql += fmt::format(" {}", dialect.table_options);
-  return sql;
-}
-
-// Where a key is bounded, a long one ends in its hash.
-std::string FittingKey(const std::string& key, const Dialect& dialect) {
-  constexpr size_t kMost = 250;
-  if (dialect.key_type == "TEXT" || key.size() <= kMost) return key;
-  const std::string hash = HashHex(key);
-  return key.substr(0, 200) + "#" + hash;
+  for (auto [name, type] : table.columns) sql += fmt::format("{} {}, ", QuoteName(name), type);
+  return sql + fmt::format("PRIMARY KEY ({}))", table.key);
 }
 
 // Those that are not there; an error if one is there that is someone else's.
@@ -133,15 +103,14 @@ bool Ledger::Owns(std::string_view table) {
 
 Status Ledger::MakeTables() {
   TRANCHE_ASSIGN(auto missing, MissingTables(*connection_));
-  for (const Table& table : missing)
-    TRANCHE_TRY(connection_->Execute(CreateTable(table, connection_->dialect())));
+  for (const Table& table : missing) TRANCHE_TRY(connection_->Execute(CreateTable(table)));
   return {};
 }
 
 Result<std::string> Ledger::Definitions() {
   TRANCHE_ASSIGN(auto missing, MissingTables(*connection_));
   std::string sql;
-  for (const Table& table : missing) sql += CreateTable(table, connection_->dialect()) + ";\n";
+  for (const Table& table : missing) sql += CreateTable(table) + ";\n";
   return sql;
 }
 
@@ -151,11 +120,11 @@ Status Ledger::CheckTables() {
 }
 
 Result<Ledger::Run> Ledger::Open(const SinkContext& context, std::string_view table) {
-  job_key_ = FittingKey(context.job_key, connection_->dialect());
+  job_key_ = context.job_key;
   store_ = context.store;
   run_ = context.run_id;
   Run run;
-  if (connection_->dialect().transactional_ddl) TRANCHE_TRY(MakeTables());
+  TRANCHE_TRY(MakeTables());
   TRANCHE_TRY(Enter(context, table, run));
   if (run.state == State::kFinished) return run;
   TRANCHE_TRY(ReadCommitted(context, run.opened));
@@ -300,14 +269,13 @@ Status Ledger::SetState(State state) {
 }
 
 Result<Ledger::Claim> Ledger::Take(Span span) {
-  const Dialect& dialect = connection_->dialect();
   TRANCHE_ASSIGN(
       int64_t entered,
       connection_->Execute(
-          fmt::format(
-              "INSERT INTO tranche_batch SELECT $1, $2, $3, $4, epoch, 0, 0, 0, 0, 0 FROM tranche_run "
-              "WHERE job_key = $5 AND store = $2 AND run_id = $1 AND epoch = $6 {} {}",
-              dialect.share_lock, dialect.keep_first),
+          fmt::format("INSERT INTO tranche_batch SELECT $1, $2, $3, $4, epoch, 0, 0, 0, 0, 0 FROM "
+                      "tranche_run WHERE job_key = $5 AND store = $2 AND run_id = $1 AND epoch = $6 {} "
+                      "ON CONFLICT DO NOTHING",
+                      connection_->dialect().share_lock),
           {Text(run_), Text(store_), Number(span.from), Number(span.to), Text(job_key_), Number(epoch_)}));
   if (entered == 1) return Claim{};
   TRANCHE_ASSIGN(
@@ -390,16 +358,14 @@ Status Ledger::Finish(int64_t rows, bool keep_batches) {
   TRANCHE_ASSIGN(Sink::Totals totals, Sum(rows));
   if (!totals.tiles) return Fail(Code::kData, "store '{}' has gaps: not all rows are committed", store_);
   const Counts& counts = totals.counts;
-  TRANCHE_ASSIGN(
-      int64_t updated,
-      connection_->Execute(
-          fmt::format("UPDATE tranche_run SET state = 'finished', stage_rows = $1, sent = $2, stored = "
-                      "$3, superseded = $4, unmatched = $5, rejected = $6, finished_at = {} WHERE "
-                      "job_key = $7 AND store = $8 AND run_id = $9 AND epoch = $10",
-                      connection_->dialect().now),
-          {Number(rows), Number(counts.sent), Number(counts.stored), Number(counts.superseded),
-           Number(counts.unmatched), Number(counts.rejected), Text(job_key_), Text(store_), Text(run_),
-           Number(epoch_)}));
+  TRANCHE_ASSIGN(int64_t updated,
+                 connection_->Execute(
+                     "UPDATE tranche_run SET state = 'finished', stage_rows = $1, sent = $2, stored = $3, "
+                     "superseded = $4, unmatched = $5, rejected = $6, finished_at = CAST(CURRENT_TIMESTAMP "
+                     "AS TEXT) WHERE job_key = $7 AND store = $8 AND run_id = $9 AND epoch = $10",
+                     {Number(rows), Number(counts.sent), Number(counts.stored), Number(counts.superseded),
+                      Number(counts.unmatched), Number(counts.rejected), Text(job_key_), Text(store_),
+                      Text(run_), Number(epoch_)}));
   if (updated != 1) return Fail(Code::kBusy, "another process has taken over store '{}' of this run", store_);
   if (keep_batches) return {};
   TRANCHE_TRY(connection_->Execute("DELETE FROM tranche_batch WHERE run_id = $1 AND store = $2",
@@ -414,7 +380,7 @@ Result<std::optional<Sink::Standing>> Ledger::Look(const SinkContext& context, s
                  connection_->Query(
                      "SELECT run_id, state, sent, stored, superseded, unmatched, rejected FROM tranche_run "
                      "WHERE job_key = $1 AND store = $2",
-                     {Text(FittingKey(context.job_key, connection_->dialect())), Text(context.store)}));
+                     {Text(context.job_key), Text(context.store)}));
   if (runs.empty()) return std::nullopt;
   Sink::Standing standing{.run_id = runs[0][0].value_or(""),
                           .finished = runs[0][1] == "finished",

@@ -48,8 +48,6 @@ class Ledger {
 
   // Refuses tables of the ledger's names that are not of its shape; makes none.
   Status CheckTables();
-  // The missing ones; Open does it by itself where the dialect has transactional_ddl.
-  Status MakeTables();
   // The statements that make the missing ones, for people; empty where none is missing.
   Result<std::string> Definitions();
 
@@ -85,6 +83,7 @@ class Ledger {
   static bool Owns(std::string_view table);
 
  private:
+  Status MakeTables();
   Status Enter(const SinkContext& context, std::string_view table, Run& run);
   Status ReadCommitted(const SinkContext& context, Opened& opened);
   Status CheckComplete(const Opened& opened, const SinkContext& context);

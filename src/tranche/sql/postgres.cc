@@ -8,7 +8,6 @@
 #include "tranche/base/hash.h"
 #include "tranche/sql/postgres_connection.h"
 #include "tranche/sql/postgres_copy.h"
-#include "tranche/sql/postgres_read.h"
 
 namespace tranche::sql {
 namespace {
@@ -105,10 +104,6 @@ class PostgresSession : public ServerSession {
     return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
   }
 
-  Result<std::unique_ptr<Reader>> Read(std::string_view sql) override {
-    return ReadPostgres(connection_, sql);
-  }
-
   Result<TableInfo> Look(std::string_view table) override;
   Result<bool> MayCreate() override {
     TRANCHE_ASSIGN(auto rows, Query("SELECT has_schema_privilege(current_schema(), 'CREATE')", {}));
@@ -116,7 +111,7 @@ class PostgresSession : public ServerSession {
   }
   Result<bool> HasUniqueIndex(const TableInfo& table, const std::vector<std::string>& key) override;
   Status CreateLike(const TableInfo& table, const std::string& name) override;
-  Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& run) override;
+  Status ReplaceBy(const std::string& table, const std::string& staging) override;
 
   Result<std::optional<std::string>> TryLock(const std::string& name) override {
     const Value key = Number(static_cast<int64_t>(Hash64(name)));
@@ -162,7 +157,7 @@ bool IsTrue(const std::optional<std::string>& text) { return text == "t"; }
 Result<TableInfo> PostgresSession::Look(std::string_view table) {
   TRANCHE_ASSIGN(
       auto found,
-      Query("SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.relfilenode, c.relrowsecurity, EXISTS "
+      Query("SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, EXISTS "
             "(SELECT 1 FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgtype & 1 = 1 AND t.tgrelid IN "
             "(SELECT relid FROM pg_partition_tree(c.oid) UNION SELECT c.oid)) OR EXISTS (SELECT 1 FROM "
             "pg_rewrite r "
@@ -181,10 +176,9 @@ Result<TableInfo> PostgresSession::Look(std::string_view table) {
   if (kind != "r" && kind != "p" && kind != "f") return Fail(Code::kJob, "'{}' is no table", table);
   if (kind == "f") info.problem = "it is a foreign table: its server commits by itself";
   if (row[3] == "u") info.problem = "it is UNLOGGED: its rows are lost when the server crashes";
-  if (!IsTrue(row[8])) info.problem = "this user may not INSERT into it";
-  info.deferred = IsTrue(row[7]);
-  info.identity = fmt::format("{}/{}", oid, row[4].value_or(""));
-  info.meddles = IsTrue(row[5]) || IsTrue(row[6]) || kind == "f";
+  if (!IsTrue(row[7])) info.problem = "this user may not INSERT into it";
+  info.deferred = IsTrue(row[6]);
+  info.meddles = IsTrue(row[4]) || IsTrue(row[5]) || kind == "f";
   TRANCHE_ASSIGN(
       auto columns,
       Query("SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typname, a.attnotnull, a.atthasdef OR "
@@ -267,7 +261,7 @@ Status PostgresSession::CreateLike(const TableInfo& table, const std::string& na
 
 // A table that something depends on keeps its definition, its name and its place: its rows are replaced. Who
 // reads meanwhile sees the old rows until the transaction is committed.
-Status PostgresSession::ReplaceBy(const std::string& table, const std::string& staging, const std::string&) {
+Status PostgresSession::ReplaceBy(const std::string& table, const std::string& staging) {
   TRANCHE_ASSIGN(const TableInfo there, Look(table));
   const std::string from = QuoteName(staging);
   if (there.exists() && !there.plain) {

@@ -20,7 +20,7 @@ struct PostgresOptions {
 // says otherwise by sslmode.
 Result<std::unique_ptr<Server>> MakePostgres(const PostgresOptions& options);
 
-// For tests.
+// Of Server.
 std::string PostgresTypeFor(std::string_view type);
 Fit PostgresFitFor(std::string_view type, const TableColumn& column);
 

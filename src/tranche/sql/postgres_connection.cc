@@ -224,7 +224,7 @@ Result<PostgresResult> PostgresConnection::Finish() {
       continue;
     }
     last = std::move(result);
-    if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) break;
+    if (status == PGRES_COPY_IN) break;
   }
   if (failed) return *std::move(failed);
   if (!last) return Lost("the server answered nothing");
@@ -270,24 +270,5 @@ Result<PostgresResult> PostgresConnection::EndPut() {
   TRANCHE_TRY(Flush());
   return Finish();
 }
-
-Result<std::optional<std::string_view>> PostgresConnection::Get() {
-  while (true) {
-    char* row = nullptr;
-    const int size = PQgetCopyData(connection_.get(), &row, /*async=*/1);
-    got_.reset(row);
-    if (size > 0) return std::string_view(row, static_cast<size_t>(size));
-    if (size == -2) return Lost(Trim(PQerrorMessage(connection_.get())));
-    if (size == -1) {
-      TRANCHE_TRY(Finish());
-      return std::nullopt;
-    }
-    TRANCHE_TRY(Wait(POLLIN));
-    if (PQconsumeInput(connection_.get()) == 0) return Lost(Trim(PQerrorMessage(connection_.get())));
-  }
-}
-
-// To read a long answer to its end would take longer than another connection.
-void PostgresConnection::Cancel() { connection_.reset(); }
 
 }  // namespace tranche::sql

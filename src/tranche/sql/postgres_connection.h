@@ -39,11 +39,6 @@ class PostgresConnection {
   // While a COPY … FROM STDIN is under way.
   Status Put(std::string_view bytes);
   Result<PostgresResult> EndPut();
-  // While a COPY … TO STDOUT is under way: the next row's bytes, or nothing at the end.
-  Result<std::optional<std::string_view>> Get();
-  // Leaves a COPY … TO STDOUT that is not wanted to its end.
-  void Cancel();
-
   const Fault& fault() const { return fault_; }
   int number() const { return PQbackendPID(connection_.get()); }
 
@@ -59,10 +54,6 @@ class PostgresConnection {
   const Duration timeout_;
   std::unique_ptr<PGconn, FreePostgres> connection_;
   Fault fault_;
-  struct FreeMemory {
-    void operator()(char* memory) const { PQfreemem(memory); }
-  };
-  std::unique_ptr<char, FreeMemory> got_;
 };
 
 }  // namespace tranche::sql

@@ -55,7 +55,6 @@ struct TableColumn {
 struct TableInfo {
   std::string name;  // as it is written in the server; empty: there is none
   std::vector<TableColumn> columns;
-  std::string identity;   // another one after DROP and CREATE, or TRUNCATE
   bool deferred = false;  // some constraint is checked at the end of a transaction
   bool meddles = false;   // triggers, rules or policies stand between a row and the table
   bool plain = false;     // nothing depends on it: another table of its name does as well
@@ -86,17 +85,14 @@ class ServerSession : public SqlConnection {
   // all of them or an error. How many the server says it took.
   virtual Result<int64_t> Load(const LoadTarget& target, const arrow::RecordBatch& rows,
                                const std::vector<Span>& spans) = 0;
-  // Streams what a query answers, in record batches. The session is busy until the reader is at its end.
-  virtual Result<std::unique_ptr<Reader>> Read(std::string_view sql) = 0;
 
   virtual Result<TableInfo> Look(std::string_view table) = 0;
   virtual Result<bool> MayCreate() = 0;  // tables, where names without a schema go
   virtual Result<bool> HasUniqueIndex(const TableInfo& table, const std::vector<std::string>& key) = 0;
   // An empty table `name` with the definition of this one.
   virtual Status CreateLike(const TableInfo& table, const std::string& name) = 0;
-  // `staging` takes the place of `table`, which may not be there: in the caller's transaction where the
-  // dialect has transactional_ddl, else as one atomic statement that leaves `run` on the table.
-  virtual Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& run) = 0;
+  // `staging` takes the place of `table`, which may not be there, in the caller's transaction.
+  virtual Status ReplaceBy(const std::string& table, const std::string& staging) = 0;
 
   // A lock that lasts as long as the session. Nothing, or who holds it.
   virtual Result<std::optional<std::string>> TryLock(const std::string& name) = 0;
