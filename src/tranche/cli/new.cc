@@ -4,6 +4,7 @@
 
 #include "tranche/base/file.h"
 #include "tranche/cli/commands.h"
+#include "tranche/run/inputs.h"
 
 namespace tranche {
 namespace {
@@ -91,11 +92,9 @@ Result<Columns> ColumnsOf(Session& session, const Guess& guess, const std::strin
     nulls.items = {Node::Scalar(null), Node::Scalar("")};
     value.entries.push_back({{.name = "nulls"}, std::move(nulls)});
   }
-  TRANCHE_ASSIGN(auto source, spec->make(Options(&spec->shape, &value)));
   TRANCHE_ASSIGN(Engine * engine, session.engine());
   SourceContext context{.input = guess.name, .engine = engine};
-  TRANCHE_ASSIGN(auto splits, source->Plan(context));
-  TRANCHE_TRY(source->Open(std::move(splits), context));
+  TRANCHE_ASSIGN(auto source, OpenSource(*spec, value, context));
   return source->columns();
 }
 

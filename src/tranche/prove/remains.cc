@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "tranche/base/file.h"
+#include "tranche/run/inputs.h"
 #include "tranche/run/reject_list.h"
 #include "tranche/run/runner.h"
 #include "tranche/run/state_journal.h"
@@ -62,14 +63,6 @@ std::vector<Reading> ReadingsOf(const SourceSpec& source, const Store& store) {
     }
   }
   return readings;
-}
-
-Result<std::unique_ptr<Source>> OpenSource(const SourceSpec& spec, const Node& value,
-                                           SourceContext& context) {
-  TRANCHE_ASSIGN(auto source, spec.make(Options(&spec.shape, &value)));
-  TRANCHE_ASSIGN(auto splits, source->Plan(context));
-  TRANCHE_TRY(source->Open(std::move(splits), context));
-  return source;
 }
 
 // What would be guessed is read as text: the rows alone decide.

@@ -71,6 +71,14 @@ Result<Split> ParseSplit(std::string_view text) {
   return split;
 }
 
+Result<std::unique_ptr<Source>> OpenSource(const SourceSpec& spec, const Node& value,
+                                           SourceContext& context) {
+  TRANCHE_ASSIGN(auto source, spec.make(Options(&spec.shape, &value)));
+  TRANCHE_ASSIGN(auto splits, source->Plan(context));
+  TRANCHE_TRY(source->Open(std::move(splits), context));
+  return source;
+}
+
 Result<Sources> MakeSources(const Job& job) {
   Sources sources;
   for (const Input& input : job.inputs) {

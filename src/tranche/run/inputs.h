@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,10 @@ std::string ToJson(const Split& split);
 Result<Split> ParseSplit(std::string_view json);
 
 Result<Sources> MakeSources(const Job& job);
+
+// A source that stands in no job, ready to be scanned. It reads its options again and again: `value`, like
+// `spec`, must outlive it.
+Result<std::unique_ptr<Source>> OpenSource(const SourceSpec& spec, const Node& value, SourceContext& context);
 
 struct InputsContext {
   Engine* engine = nullptr;

@@ -42,22 +42,17 @@ struct List {
 constexpr const char* kNumber = "number";
 constexpr const char* kOtherNumber = "reject_number";
 
-Result<std::unique_ptr<Source>> OpenFile(const SourceSpec& spec, const std::string& file,
-                                         const Columns& columns, SourceContext& context) {
+Node FileOptions(const std::string& file, const Columns& columns) {
   Node value;
   value.kind = Node::Kind::kMap;
   value.entries.push_back({{"path", {}}, Node::Scalar(file)});
-  if (!columns.empty()) {
-    Node types;
-    types.kind = Node::Kind::kMap;
-    for (const Column& column : columns)
-      types.entries.push_back({{column.name, {}}, Node::Scalar(column.type)});
-    value.entries.push_back({{"types", {}}, std::move(types)});
-  }
-  TRANCHE_ASSIGN(auto source, spec.make(Options(&spec.shape, &value)));
-  TRANCHE_ASSIGN(auto splits, source->Plan(context));
-  TRANCHE_TRY(source->Open(std::move(splits), context));
-  return source;
+  if (columns.empty()) return value;
+  Node types;
+  types.kind = Node::Kind::kMap;
+  for (const Column& column : columns)
+    types.entries.push_back({{column.name, {}}, Node::Scalar(column.type)});
+  value.entries.push_back({{"types", {}}, std::move(types)});
+  return value;
 }
 
 }  // namespace
@@ -168,7 +163,8 @@ Result<MendedRows> ReadMended(const std::string& file, const Columns& columns, c
                               Engine& engine, const std::string& scratch) {
   const SourceSpec* spec = registry.FindSource(file.ends_with(".csv") ? "csv" : "json");
   SourceContext context{.input = "from", .engine = &engine, .scratch = scratch};
-  TRANCHE_ASSIGN(const auto guessing, OpenFile(*spec, file, {}, context));
+  const Node untyped = FileOptions(file, {});
+  TRANCHE_ASSIGN(const auto guessing, OpenSource(*spec, untyped, context));
   const std::string number = FindColumn(guessing->columns(), kOtherNumber) ? kOtherNumber : kNumber;
   if (FindColumn(columns, number)) {
     return Fail(Code::kJob, "{}: the rows have a column '{}' of their own", file, number)
@@ -176,7 +172,8 @@ Result<MendedRows> ReadMended(const std::string& file, const Columns& columns, c
   }
   Columns typed = columns;
   typed.push_back({number, "BIGINT"});
-  TRANCHE_ASSIGN(const auto source, OpenFile(*spec, file, typed, context));
+  const Node value = FileOptions(file, typed);
+  TRANCHE_ASSIGN(const auto source, OpenSource(*spec, value, context));
   const std::string row = columns.empty() ? "'{}'" : fmt::format("to_json({})", RowForJson(columns));
   auto read = [&]() -> Result<std::vector<TextRow>> {
     TRANCHE_ASSIGN(const SqlText scan, source->Scan(context));
