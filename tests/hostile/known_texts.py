@@ -136,7 +136,7 @@ store: {out: {json: {path: out.ndjson}}}
     return f"{worked} worked, {refused} were refused"
 
 
-def tables(store, path, read):
+def tables(store, path, read, **more):
     """A naughty string as the name of a table and of a column: it works and is just that name, or is refused in words."""
     def check(place):
         worked = refused = 0
@@ -146,7 +146,7 @@ def tables(store, path, read):
             case.write("job.yaml", json.dumps({
                 "job": "tables", "collect": {"rows": {"csv": {"path": "rows.csv"}}},
                 "prepare": [{"rename": {"id": string}}],
-                "store": {"out": {store: {"path": path, "table": string}}}}, ensure_ascii=False))
+                "store": {"out": {store: {"path": path, "table": string, **more}}}}, ensure_ascii=False))
             code, out, err = case.program.run(case.folder, "run", "job.yaml")
             require(code in (0, SEEN) and err.strip(), f"{string!r}: exit code {code}; it said\n{err}")
             require(code == 0 or "job.yaml:" in err, f"{string!r} is refused without a place:\n{err}")
@@ -172,7 +172,7 @@ def from_duckdb(path, table):
 
 
 tables("sqlite", "out.db", lambda path, table: read_sqlite(path, f"SELECT * FROM {quoted(table)}"))
-tables("duckdb", "out.duckdb", from_duckdb)
+tables("duckdb", "out.duckdb", from_duckdb, schema="main")  # a dot in a name is a dot
 
 
 @test

@@ -1,6 +1,7 @@
 #include "tranche/prove/certificate.h"
 
 #include <algorithm>
+#include <functional>
 
 #include <nlohmann/json.hpp>
 
@@ -79,14 +80,26 @@ std::string Verdict(const Certificate& certificate) {
                      FormatCount(certificate.failed()), trials, kills);
 }
 
-// Trials that went wrong, in words; the first ones.
+// What went wrong, in words, each kind once: what most trials met comes first.
 std::vector<std::string> Problems(const Certificate& certificate) {
-  std::vector<std::string> problems;
+  struct Kind {
+    std::string problem, first;  // the trial that met it first
+    int64_t trials = 0;
+  };
+  std::vector<Kind> kinds;
   for (const Certificate::Trial& trial : certificate.trials) {
     for (const std::string& problem : trial.problems) {
-      if (problems.size() < kMostProblems)
-        problems.push_back(fmt::format("{}: {}", KillsText(trial), problem));
+      auto kind = std::ranges::find(kinds, problem, &Kind::problem);
+      if (kind == kinds.end()) kind = kinds.insert(kind, {problem, KillsText(trial)});
+      ++kind->trials;
     }
+  }
+  std::ranges::stable_sort(kinds, std::greater(), &Kind::trials);
+  if (kinds.size() > kMostProblems) kinds.resize(kMostProblems);
+  std::vector<std::string> problems;
+  for (const Kind& kind : kinds) {
+    const std::string others = kind.trials > 1 ? fmt::format(" (and in {} more)", kind.trials - 1) : "";
+    problems.push_back(fmt::format("{}{}: {}", kind.first, others, kind.problem));
   }
   return problems;
 }
