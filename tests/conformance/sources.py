@@ -1,6 +1,6 @@
 """What every input must do. A fixture has
 
-    component   its YAML, reading all that `write` has written
+    component   its YAML, reading all that `write` has written; of a server URL stands for url(folder)
     write       (folder, number, rows): writes the rows as its file, or into its table, of that number
     types       what pyarrow reads back from Parquet, where the format has other types than COLUMNS
     files       true: every `write` is a file, and `component` matches them all
@@ -26,12 +26,12 @@ ROWS = [
 ]
 
 
-def job(fixture, rejects=0):
+def job(fixture, folder, rejects=0):
     return f"""\
 job: conformance
 collect:
   rows:
-    {fixture.component}
+    {fixture.component.replace("URL", fixture.url(folder)) if hasattr(fixture, "url") else fixture.component}
 store: {{out: {{parquet: {{path: out.parquet}}}}}}
 rejects: {rejects}
 """
@@ -59,14 +59,14 @@ def compare(fixture, table, rows):
 
 def reads_all_rows_with_their_types(program, folder, fixture):
     fixture.write(folder, 1, ROWS)
-    (folder / "job.yaml").write_text(job(fixture))
+    (folder / "job.yaml").write_text(job(fixture, folder))
     program.succeed(folder, "run", "job.yaml")
     compare(fixture, read(folder), ROWS)
 
 
 def empty_input(program, folder, fixture):
     fixture.write(folder, 1, [])
-    (folder / "job.yaml").write_text(job(fixture))
+    (folder / "job.yaml").write_text(job(fixture, folder))
     program.succeed(folder, "run", "job.yaml")
     compare(fixture, read(folder), [])
 
@@ -76,7 +76,7 @@ def several_files_in_order(program, folder, fixture):
         return
     for number, row in ((2, ROWS[1]), (1, ROWS[0]), (3, ROWS[2])):
         fixture.write(folder, number, [row])
-    (folder / "job.yaml").write_text(job(fixture))
+    (folder / "job.yaml").write_text(job(fixture, folder))
     program.succeed(folder, "run", "job.yaml")
     compare(fixture, read(folder), ROWS[:3])
 
@@ -86,7 +86,7 @@ def bad_rows_are_rejects_with_their_places(program, folder, fixture):
     places = fixture.spoil(folder)
     if places is None:
         return
-    (folder / "job.yaml").write_text(job(fixture, rejects=len(places)))
+    (folder / "job.yaml").write_text(job(fixture, folder, rejects=len(places)))
     program.succeed(folder, "run", "job.yaml")
     compare(fixture, read(folder), ROWS)
     listed = [json.loads(line) for line in program.succeed(folder, "rejects", "list", "job.yaml", "--json").splitlines()]
@@ -95,13 +95,13 @@ def bad_rows_are_rejects_with_their_places(program, folder, fixture):
     for reject in listed:
         assert reject["reason"] and reject["content"], f"a reject without reason or content: {reject}"
         assert reject["origin"] == "input rows" and str(folder) in reject["file"], f"a reject from nowhere: {reject}"
-    (folder / "job.yaml").write_text(job(fixture, rejects=len(places) - 1))
+    (folder / "job.yaml").write_text(job(fixture, folder, rejects=len(places) - 1))
     program.fail(folder, 3, "too many rejects", "run", "job.yaml", "--again")
 
 
 def second_reading_gives_the_same(program, folder, fixture):
     fixture.write(folder, 1, ROWS * 200)
-    (folder / "job.yaml").write_text(job(fixture))
+    (folder / "job.yaml").write_text(job(fixture, folder))
     program.succeed(folder, "run", "job.yaml")
     first = rows_of(read(folder))
     program.succeed(folder, "run", "job.yaml", "--again")
@@ -113,7 +113,7 @@ def resume_reads_what_was_recorded(program, folder, fixture):
     """A file that comes between kill and resume is left for the next run."""
     fixture.write(folder, 1, ROWS)
     # A step that refuses rows needs a spool: otherwise nothing is sealed before the store.
-    text = job(fixture).replace("store:", "prepare: [{check: {any: id > 0}}]\nstore:")
+    text = job(fixture, folder).replace("store:", "prepare: [{check: {any: id > 0}}]\nstore:")
     (folder / "job.yaml").write_text(text)
     assert program.kill(folder, "run", "job.yaml", failpoint="direct.written"), "direct.written was not reached"
     if fixture.files:
@@ -127,7 +127,7 @@ def resume_reads_what_was_recorded(program, folder, fixture):
 
 def nothing_new_for_unchanged_files(program, folder, fixture):
     fixture.write(folder, 1, ROWS)
-    (folder / "job.yaml").write_text(job(fixture))
+    (folder / "job.yaml").write_text(job(fixture, folder))
     program.succeed(folder, "run", "job.yaml")
     code, _, said = program.run(folder, "run", "job.yaml")
     assert code == 0, f"exit code {code}; it said\n{said}"

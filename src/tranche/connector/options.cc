@@ -141,7 +141,7 @@ RejectLimit Options::Share(std::string_view name) const {
 
 Expression Options::Sql(std::string_view name) const {
   const Field& field = FieldNamed(name);
-  Expect(field, {Kind::kExpression, Kind::kOrder, Kind::kSql});
+  Expect(field, {Kind::kExpression, Kind::kOrder, Kind::kSql, Kind::kServerSql});
   if (const Node* node = Raw(name)) return ToExpression(*node);
   return ToExpression(Node::Scalar(field.default_value.value_or("")));
 }

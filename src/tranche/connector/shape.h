@@ -26,6 +26,7 @@ struct Shape {
     kExpression,  // scalar SQL; ${…} is bound
     kOrder,       // an expression, optionally with asc|desc and nulls first|last
     kSql,         // a SELECT; ${…} is bound
+    kServerSql,   // a SELECT in the SQL of a server, which alone can judge it; ${…} is put in as literals
     kType,        // an SQL type name, or {timestamp: "%d.%m.%Y"}
     kInteger,
     kNumber,
@@ -70,6 +71,7 @@ struct Shape {
   static Shape Expression() { return Of(Kind::kExpression); }
   static Shape Order() { return Of(Kind::kOrder); }
   static Shape Sql() { return Of(Kind::kSql); }
+  static Shape ServerSql() { return Of(Kind::kServerSql); }
   static Shape Type() { return Of(Kind::kType); }
   static Shape Integer(double least = 0) {
     Shape shape = Of(Kind::kInteger);

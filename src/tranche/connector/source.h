@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tranche/base/clock.h"
 #include "tranche/base/file.h"
 #include "tranche/base/result.h"
 #include "tranche/batch/batch.h"
@@ -26,7 +27,15 @@ struct Split {
   FileIdentity identity;  // of the file; zeros where there is none
   std::string detail;     // JSON of the source's own: what it found out in Plan and must not guess again
                           // (dialect, types)
+  std::string mark = {};  // up to where an increment reads, for the next run
   bool operator==(const Split&) const = default;
+};
+
+// Only rows whose column is beyond what earlier runs have read.
+struct Increment {
+  std::string column;
+  std::string start;                // the first run begins with this value, if there is one
+  std::optional<Duration> overlap;  // how far a run goes back behind the mark of the last
 };
 
 struct SourceContext {
@@ -35,6 +44,11 @@ struct SourceContext {
   std::string scratch;                            // a folder of this run's own (standard input is kept there)
   const Parameters* parameters = nullptr;         // for ${…} in a query; outlives the source
   const std::set<std::string>* unused = nullptr;  // columns that the query does not use: they cannot be bad
+  const Increment* increment = nullptr;           // of sources whose spec takes one
+  std::string mark;                               // Split::mark of the last finished run; empty: none
+  // As in SinkContext: for what is reached over a network.
+  std::function<bool(int attempt)> try_again;
+  std::optional<Duration> timeout;
 };
 
 class Source {

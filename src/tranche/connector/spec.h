@@ -28,7 +28,9 @@ struct ComponentSpec {
 
 struct SourceSpec : ComponentSpec {
   std::function<Result<std::unique_ptr<Source>>(const Options&)> make;
-  bool files = true;  // its splits are files that can be looked at again (R18, incremental: new_files)
+  bool incremental = false;  // takes an Increment
+  bool remote = false;       // is reached over a network: `retry` may stand beside it
+  bool files = true;         // its splits are files that can be looked at again (R18, incremental: new_files)
 };
 
 struct StepSpec : ComponentSpec {

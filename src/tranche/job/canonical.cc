@@ -68,6 +68,12 @@ Json Dump(const Body& body) {
   return json;
 }
 
+Json DumpIncrement(const Input& input) {
+  if (!input.increment) return nullptr;
+  const Increment& increment = *input.increment;
+  return {increment.column, increment.start, increment.overlap ? increment.overlap->count() : 0};
+}
+
 // Values come from files and the environment: bytes that are not UTF-8 must not throw.
 std::string Text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -86,6 +92,7 @@ std::string CanonicalJob(const Job& job, const std::map<std::string, std::string
   for (const Input& input : job.inputs) {
     inputs[input.name] = {{"connector", {{input.spec->name, Dump(input.value, input.spec->shape)}}},
                           {"new_files", input.new_files},
+                          {"increment", DumpIncrement(input)},
                           {"prepare", Dump(input.prepare)}};
   }
   Json bodies = Json::array();

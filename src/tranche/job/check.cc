@@ -10,8 +10,8 @@
 
 #include "tranche/base/file.h"
 #include "tranche/base/units.h"
+#include "tranche/connector/sql_state.h"
 #include "tranche/job/source_text.h"
-#include "tranche/job/sql_state.h"
 #include "tranche/job/type_name.h"
 #include "tranche/job/words.h"
 #include "tranche/job/yaml.h"
@@ -31,7 +31,9 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-bool IsSql(Kind kind) { return kind == Kind::kExpression || kind == Kind::kOrder || kind == Kind::kSql; }
+bool IsSql(Kind kind) {
+  return kind == Kind::kExpression || kind == Kind::kOrder || kind == Kind::kSql || kind == Kind::kServerSql;
+}
 
 Status ParseAs(Kind kind, std::string_view text) {
   auto status = [](auto result) -> Status {
@@ -324,9 +326,11 @@ bool Checker::CheckPath(Node& node, const std::string& what) {
 
 bool Checker::CheckSql(Node& node, Kind kind, const std::string& what) {
   if (std::ranges::all_of(node.text, [](unsigned char c) { return std::isspace(c); })) {
-    return Report(Fail(Code::kJob, "'{}' is empty", what)
-                      .Hint("write " + std::string(kind == Kind::kSql ? "a SELECT" : "an expression")),
-                  node.place);
+    return Report(
+        Fail(Code::kJob, "'{}' is empty", what)
+            .Hint("write " +
+                  std::string(kind == Kind::kSql || kind == Kind::kServerSql ? "a SELECT" : "an expression")),
+        node.place);
   }
   if (node.style == Node::Style::kPlain && !QuotesAreClosed(node.text)) {
     return Report(
@@ -335,7 +339,7 @@ bool Checker::CheckSql(Node& node, Kind kind, const std::string& what) {
         node.place);
   }
   if (!values_.Resolve(node, kind)) return false;
-  if (!context_.engine) return true;
+  if (!context_.engine || kind == Kind::kServerSql) return true;
   Expression expression = ToExpression(node);
   if (kind == Kind::kOrder) expression.text.resize(OrderedLength(expression.text));
   auto checked = kind == Kind::kSql ? context_.engine->CheckSelect(expression)

@@ -15,7 +15,7 @@
 namespace tranche {
 namespace {
 
-constexpr auto kBesideInput = std::to_array<std::string_view>({"prepare", "incremental", "rejects"});
+constexpr auto kBesideInput = std::to_array<std::string_view>({"prepare", "incremental", "rejects", "retry"});
 constexpr auto kBesideStep = std::to_array<std::string_view>({"rejects"});
 constexpr auto kBesideStore = std::to_array<std::string_view>({"batch", "retry", "rejects"});
 constexpr auto kCommon =
@@ -209,23 +209,45 @@ void Loader::ReadInput(const Node::Key& name, Node& node) {
   auto find = [&](std::string_view key) { return const_cast<Node*>(node.Find(key)); };
   input.prepare = ReadSteps(find("prepare"), {"prepare", "input " + name.name});
   if (Node* incremental = find("incremental")) ReadIncremental(*incremental, input);
+  if (Node* retry = find("retry")) ReadRetry(*retry, input.retry);
+  if (find("retry") && input.spec && !input.spec->remote) {
+    Report(Fail(Code::kJob, "'retry' stands beside what is reached over a network, and '{}' is not",
+                input.spec->name)
+               .Hint("leave it out"),
+           find("retry")->place);
+  }
   input.rejects = ReadRejects(find("rejects"));
   job_.inputs.push_back(std::move(input));
 }
 
 void Loader::ReadIncremental(Node& node, Input& input) {
   if (IsRefused(node)) return;
+  const bool by_column = input.spec && input.spec->incremental;
+  if (node.is_map() && by_column) {
+    if (!checker_.Check(node, IncrementShape(), "incremental")) return;
+    Options options(&IncrementShape(), &node);
+    input.increment = {.column = options.Text("column"), .start = options.Text("start")};
+    if (options.Has("overlap"))
+      input.increment->overlap = ParseDuration(options.Raw("overlap")->text).value();
+    return;
+  }
+  if (node.is_scalar() && by_column && node.text != "new_files") {
+    if (checker_.Check(node, Shape::Column(), "incremental")) input.increment = {.column = node.text};
+    return;
+  }
   if (!node.is_scalar() || node.text != "new_files") {
-    bool near = node.is_scalar() && !Nearest(node.text, std::vector<std::string>{"new_files"}).empty();
+    const bool near = node.is_scalar() && !Nearest(node.text, std::vector<std::string>{"new_files"}).empty();
     Report(near ? Fail(Code::kJob, "unknown 'incremental: {}'", node.text).Hint("did you mean 'new_files'?")
-                : Fail(Code::kJob, "'incremental' by a column is not in this version")
-                      .Hint("there is incremental: new_files"),
+                : Fail(Code::kJob, "'incremental' by a column needs a database server{}",
+                       input.spec ? fmt::format(", and '{}' is none", input.spec->name) : "")
+                      .Hint("for files there is incremental: new_files"),
            node.place);
     return;
   }
   if (input.spec && !input.spec->files) {
     Report(Fail(Code::kJob, "'incremental: new_files' needs an input of files, and '{}' is none",
-                input.spec->name),
+                input.spec->name)
+               .Hint(by_column ? "name a column that grows, as in incremental: updated_at" : ""),
            node.place);
     return;
   }
@@ -299,7 +321,7 @@ void Loader::ReadStore(const Node::Key& name, Node& node, std::vector<Store>& st
   Make(component, store.value, placeholders);
   auto find = [&](std::string_view key) { return const_cast<Node*>(node.Find(key)); };
   if (Node* batch = find("batch")) ReadBatch(*batch, store);
-  if (Node* retry = find("retry")) ReadRetry(*retry, store);
+  if (Node* retry = find("retry")) ReadRetry(*retry, store.retry);
   store.rejects = ReadRejects(find("rejects"));
   stores.push_back(std::move(store));
 }
@@ -324,12 +346,12 @@ void Loader::ReadBatch(Node& node, Store& store) {
   store.batch.parallel = static_cast<int>(std::min(options.Integer("parallel"), most));
 }
 
-void Loader::ReadRetry(Node& node, Store& store) {
+void Loader::ReadRetry(Node& node, RetryPolicy& policy) {
   if (!checker_.Check(node, RetryShape(), "retry")) return;
   Options options(&RetryShape(), &node);
   if (options.Has("attempts"))
-    store.retry.attempts = static_cast<int>(std::min<int64_t>(options.Integer("attempts"), 1'000'000));
-  if (options.Has("timeout")) store.retry.timeout = ParseDuration(options.Raw("timeout")->text).value();
+    policy.attempts = static_cast<int>(std::min<int64_t>(options.Integer("attempts"), 1'000'000));
+  if (options.Has("timeout")) policy.timeout = ParseDuration(options.Raw("timeout")->text).value();
   std::string backoff = options.Text("backoff");
   size_t dots = backoff.find("..");
   auto least = ParseDuration(backoff.substr(0, dots));
@@ -340,8 +362,8 @@ void Loader::ReadRetry(Node& node, Store& store) {
            options.PlaceOf("backoff"));
     return;
   }
-  store.retry.least = *least;
-  store.retry.most = *most;
+  policy.least = *least;
+  policy.most = *most;
 }
 
 std::optional<RejectLimit> Loader::ReadRejects(Node* node) {

@@ -148,7 +148,8 @@ void Loader::WarnOfAppends() {
   for (const Body& body : job_.bodies) {
     std::vector<std::string> read_again;
     for (const std::string& name : InputsOf(body)) {
-      if (!job_.FindInput(name)->new_files) read_again.push_back(name);
+      const Input& input = *job_.FindInput(name);
+      if (!input.new_files && !input.increment) read_again.push_back(name);
     }
     if (read_again.empty()) continue;
     for (const Store& store : body.stores) {
@@ -159,7 +160,7 @@ void Loader::WarnOfAppends() {
       Warn(Fail(Code::kJob,
                 "store '{}' appends, and '{}' is read whole in each run: a second run stores its rows again",
                 store.name, fmt::join(read_again, "', '"))
-               .Hint("write incremental: new_files beside the input, or mode: replace or upsert"),
+               .Hint("write `incremental` beside the input, or mode: replace or upsert"),
            written ? written->place : store.place);
     }
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tranche/base/retry.h"
 #include "tranche/base/units.h"
 #include "tranche/batch/batch.h"
 #include "tranche/connector/engine.h"
@@ -29,15 +30,10 @@ struct Input {
   Node value;
   Place place;
   std::vector<StepItem> prepare;
-  bool new_files = false;  // incremental: new_files
+  bool new_files = false;              // incremental: new_files
+  std::optional<Increment> increment;  // incremental: {column, …}
+  RetryPolicy retry;                   // of a source that is reached over a network
   std::optional<RejectLimit> rejects;
-};
-
-struct RetryPolicy {
-  int attempts = 6;
-  Duration least = std::chrono::milliseconds(200);
-  Duration most = std::chrono::seconds(30);
-  std::optional<Duration> timeout;
 };
 
 struct Store {

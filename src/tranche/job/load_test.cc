@@ -398,14 +398,12 @@ INSTANTIATE_TEST_SUITE_P(
              "job.yaml:5:22: not a range of pauses: '30s..1s'; write the shortest and the longest, as in "
              "200ms..30s"},
         Case{"IncrementalColumn", WithInput("    csv: {path: a}\n    incremental: {column: id}\n"),
-             "job.yaml:4:18: 'incremental' by a column is not in this version; there is incremental: "
-             "new_files"},
+             "job.yaml:4:18: 'incremental' by a column needs a database server, and 'csv' is none; for files "
+             "there is incremental: new_files"},
         Case{"IncrementalTypo", WithInput("    csv: {path: a}\n    incremental: new_file\n"),
              "job.yaml:4:18: unknown 'incremental: new_file'; did you mean 'new_files'?"},
         // not in this version
         Case{"Kafka", WithInput("    kafka: {topic: a}\n"), "job.yaml:3:5: 'kafka' is not in this version"},
-        Case{"Postgres", WithStore("    postgres: {table: a}\n"),
-             "job.yaml:4:5: 'postgres' is not in this version"},
         Case{"Mask", Steps("  - mask: {a: redact}\n"), "job.yaml:3:5: 'mask' is not in this version"},
         Case{"Alerts", Whole("alerts: {}\n"), "job.yaml:3:1: 'alerts' is not in this version"},
         Case{"Schedule", Whole("run: {schedule: {every: 1h}}\n"),
@@ -519,7 +517,7 @@ TEST_F(LoadTest, AppendingWarns) {
   EXPECT_EQ(loaded.warnings[0].ToString(),
             "job.yaml:2:9: store 't' appends, and 'a' is read whole in each run: a second run stores its "
             "rows again; write "
-            "incremental: new_files beside the input, or mode: replace or upsert");
+            "`incremental` beside the input, or mode: replace or upsert");
   EXPECT_THAT(Load("collect: {a: {csv: {path: a}, incremental: new_files}}\n" + store).warnings, IsEmpty());
   EXPECT_THAT(
       Load("collect: {a: {csv: {path: a}}}\nstore: {t: {table: {table: x, mode: replace}}}\n").warnings,

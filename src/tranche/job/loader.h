@@ -68,7 +68,7 @@ class Loader {
   std::vector<Store> ReadStores(Node& node);
   void ReadStore(const Node::Key& name, Node& node, std::vector<Store>& stores);
   void ReadBatch(Node& node, Store& store);
-  void ReadRetry(Node& node, Store& store);
+  void ReadRetry(Node& node, RetryPolicy& policy);
   std::optional<RejectLimit> ReadRejects(Node* node);
   bool CheckName(const Node::Key& name, std::string_view kind);
 

@@ -59,6 +59,7 @@ Json SchemaOf(const Shape& shape) {
     case Kind::kExpression:
     case Kind::kOrder:
     case Kind::kSql:
+    case Kind::kServerSql:
       return Text();
     case Kind::kCharacter:
       return {{"type", {"string", "number"}}};
@@ -144,7 +145,11 @@ std::string JsonSchema(const Registry& registry) {
   top["collect"] = Described(
       NamesTo(ComponentOf(
           registry.sources(),
-          {{"prepare", Ref("steps")}, {"incremental", {{"enum", {"new_files"}}}}, {"rejects", rejects}})),
+          {{"prepare", Ref("steps")},
+           {"incremental", Described(Json{{"anyOf", Json::array({Text(), SchemaOf(IncrementShape())})}},
+                                     "Only what is new: `new_files`, a column, or a map with a column.")},
+           {"retry", Described(SchemaOf(RetryShape()), "How often a server is asked again.")},
+           {"rejects", rejects}})),
       "Named inputs.");
   top["branches"] = Described(
       NamesTo({{"type", "object"}, {"properties", BodyProperties()}, {"additionalProperties", false}}),

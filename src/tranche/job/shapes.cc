@@ -50,6 +50,16 @@ const Shape& RetryShape() {
   return kShape;
 }
 
+const Shape& IncrementShape() {
+  static const Shape kShape = Shape::Object({
+      {"column", Shape::Column(), "A column that grows: only rows beyond its last value are read.",
+       Field::kRequired},
+      {"start", Shape::Text(), "The value with which the first run begins."},
+      {"overlap", Shape::Duration(), "How far each run goes back, for rows that were written late."},
+  });
+  return kShape;
+}
+
 const Shape& RunShape() {
   static const Shape kShape = Shape::Object({
       {"memory", Shape::Size(), "Most memory for the engine."},

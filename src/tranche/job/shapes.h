@@ -10,6 +10,7 @@ const Shape& ParameterShape();  // the long form
 const Shape& GroupShape();
 const Shape& BatchShape();
 const Shape& RetryShape();
+const Shape& IncrementShape();
 const Shape& RunShape();
 const Shape& FromShape();
 

@@ -6,8 +6,8 @@
 
 #include "tranche/base/hash.h"
 #include "tranche/base/units.h"
+#include "tranche/connector/sql_state.h"
 #include "tranche/job/rewrite.h"
-#include "tranche/job/sql_state.h"
 #include "tranche/job/type_name.h"
 
 namespace tranche {
@@ -276,7 +276,9 @@ bool Values::Resolve(Node& scalar, Kind kind) {
   if (kind == Kind::kName) {
     return Report(Fail(Code::kJob, "a name takes no ${{…}}").Hint("write the name as it is"), scalar.place);
   }
-  if (kind == Kind::kExpression || kind == Kind::kOrder || kind == Kind::kSql) return Bind(scalar);
+  if (kind == Kind::kExpression || kind == Kind::kOrder || kind == Kind::kSql || kind == Kind::kServerSql) {
+    return Bind(scalar);
+  }
   return PutIn(scalar, kind);
 }
 

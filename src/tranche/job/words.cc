@@ -16,7 +16,7 @@ constexpr auto kReserved =
     std::to_array<std::string_view>({"input", "mark", "table", "run", "env", "secret"});
 constexpr auto kLaterConnectors =
     std::to_array<std::string_view>({"adbc", "dynamodb", "flight_sql", "http", "images", "kafka", "mariadb",
-                                     "mysql", "postgres", "s3", "snowflake", "xml"});
+                                     "mysql", "s3", "snowflake", "xml"});
 constexpr auto kLaterSteps =
     std::to_array<std::string_view>({"exec", "http", "image", "mask", "predict", "python", "train"});
 constexpr auto kLaterFields =
@@ -51,6 +51,7 @@ std::string ShapeWords(const Shape& shape) {
     case Kind::kOrder:
       return "order";
     case Kind::kSql:
+    case Kind::kServerSql:
       return "query";
     case Kind::kType:
       return "type";

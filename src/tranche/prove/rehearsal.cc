@@ -148,6 +148,7 @@ Result<Job> Rehearsal::Rehearse(Job job, Engine& engine) const {
     input.spec = &kept_;
     input.value = ObjectOf({{"path", rows}, {"table", TableOf(job, input.name)}});
     input.new_files = false;
+    input.increment.reset();
   }
   for (Body& body : job.bodies) {
     for (Store& store : body.stores) {

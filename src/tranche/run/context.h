@@ -12,6 +12,7 @@
 #include "tranche/plan/plan.h"
 #include "tranche/report/report.h"
 #include "tranche/run/budget.h"
+#include "tranche/run/inputs.h"
 #include "tranche/run/stop.h"
 #include "tranche/state/state.h"
 
@@ -62,6 +63,10 @@ struct RunContext {
     int64_t stores = 0;
     for (const Body& body : job.bodies) stores += std::ssize(body.stores);
     return std::max<int64_t>(options.memory / 8 / std::max<int64_t>(stores, 1), 1 << 20);
+  }
+  InputsContext Inputs() const {
+    return {
+        .engine = &engine, .scratch = RunFolder(), .state = &state, .parameters = &job.values, .stop = &stop};
   }
   std::string RunFolder() const { return folder + "/run/" + run.id; }  // standard input is kept there
   std::string SpoolFolder(const std::string& stage_id) const { return folder + "/spool/" + stage_id; }

@@ -55,10 +55,7 @@ Status Execution::Run() {
 
 // Until a store has been opened, inputs that changed are simply read as they are now.
 Status Execution::PrepareInputs() {
-  const InputsContext inputs{.engine = &context_.engine,
-                             .scratch = context_.RunFolder(),
-                             .state = &context_.state,
-                             .parameters = &context_.job.values};
+  const InputsContext inputs = context_.Inputs();
   TRANCHE_ASSIGN(auto splits, context_.state.Splits(context_.run.id));
   if (resumed_) NameNewFiles(splits, inputs);
   if (!resumed_ || storing_) return OpenInputs(context_.job, sources_, splits, inputs);

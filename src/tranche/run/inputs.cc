@@ -1,6 +1,7 @@
 #include "tranche/run/inputs.h"
 
 #include <algorithm>
+#include <random>
 
 #include <nlohmann/json.hpp>
 
@@ -9,9 +10,16 @@ namespace {
 
 std::string Described(const FileIdentity& identity) { return FormatCount(identity.size) + " bytes"; }
 
-SourceContext ContextOf(const std::string& input, const InputsContext& context) {
-  return {
-      .input = input, .engine = context.engine, .scratch = context.scratch, .parameters = context.parameters};
+// The mark of the last finished run that read something of the input.
+Result<std::string> MarkOf(const Input& input, const InputsContext& context) {
+  if (!input.increment || context.state == nullptr) return std::string();
+  TRANCHE_ASSIGN(auto finished, context.state->FinishedSplits(input.name));
+  std::string mark;
+  for (const std::string& json : finished) {
+    TRANCHE_ASSIGN(Split split, ParseSplit(json));
+    if (!split.mark.empty()) mark = std::move(split.mark);
+  }
+  return mark;
 }
 
 // Files that finished runs have read are passed over; one that has changed since is an error: reading it
@@ -51,7 +59,8 @@ std::string ToJson(const Split& split) {
                         {"modified", identity.modified_ns},
                         {"changed", identity.changed_ns},
                         {"inode", identity.inode},
-                        {"detail", split.detail}}
+                        {"detail", split.detail},
+                        {"mark", split.mark}}
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -65,10 +74,26 @@ Result<Split> ParseSplit(std::string_view text) {
     json.at("changed").get_to(split.identity.changed_ns);
     json.at("inode").get_to(split.identity.inode);
     json.at("detail").get_to(split.detail);
+    split.mark = json.value("mark", "");
   } catch (const std::exception& error) {
     return Fail(Code::kOutside, "state.db: a split cannot be read: {}", error.what());
   }
   return split;
+}
+
+SourceContext InputsContext::For(const Input& input) const {
+  return {.input = input.name,
+          .engine = engine,
+          .scratch = scratch,
+          .parameters = parameters,
+          .increment = input.increment ? &*input.increment : nullptr,
+          .try_again =
+              [policy = input.retry, stop = stop](int attempt) {
+                if (attempt >= policy.attempts || (stop != nullptr && stop->requested())) return false;
+                SystemClock().Sleep(policy.Pause(attempt, std::random_device()()));
+                return true;
+              },
+          .timeout = input.retry.timeout};
 }
 
 Result<std::unique_ptr<Source>> OpenSource(const SourceSpec& spec, const Node& value,
@@ -93,7 +118,8 @@ Result<std::vector<SplitRecord>> PlanInputs(const Job& job, Sources& sources, co
   std::vector<SplitRecord> records;
   for (const Input& input : job.inputs) {
     Source& source = *sources.at(input.name);
-    SourceContext source_context = ContextOf(input.name, context);
+    SourceContext source_context = context.For(input);
+    TRANCHE_ASSIGN(source_context.mark, MarkOf(input, context));
     auto splits = source.Plan(source_context);
     if (!splits) return std::move(splits).error().At(input.place);
     if (input.new_files && context.state != nullptr) {
@@ -118,7 +144,7 @@ Status OpenInputs(const Job& job, Sources& sources, const std::vector<SplitRecor
       TRANCHE_ASSIGN(Split split, ParseSplit(record.split));
       splits.push_back(std::move(split));
     }
-    SourceContext source_context = ContextOf(input.name, context);
+    SourceContext source_context = context.For(input);
     if (Status opened = sources.at(input.name)->Open(std::move(splits), source_context); !opened) {
       return std::move(opened).error().At(input.place);
     }

@@ -10,6 +10,7 @@
 #include "tranche/connector/source.h"
 #include "tranche/job/job.h"
 #include "tranche/plan/plan.h"
+#include "tranche/run/stop.h"
 #include "tranche/state/state.h"
 
 namespace tranche {
@@ -28,6 +29,9 @@ struct InputsContext {
   std::string scratch;  // the run's folder
   State* state = nullptr;
   const Parameters* parameters = nullptr;  // for ${…} in a source's query
+  const StopSignal* stop = nullptr;
+
+  SourceContext For(const Input& input) const;
 };
 
 // Asks every source what there is, leaves out what `incremental: new_files` has read in finished runs, and

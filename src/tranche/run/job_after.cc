@@ -65,6 +65,7 @@ Result<bool> BeginAt(Job& job, const std::string& origin) {
     KeepFlow(job, prepared ? std::vector<std::string>{"", input.name} : std::vector<std::string>{input.name});
     job.from = prepared ? std::vector<std::string>{input.name} : std::vector<std::string>{};
     begins.new_files = false;
+    begins.increment.reset();
     job.inputs = {std::move(begins)};
     return true;
   }

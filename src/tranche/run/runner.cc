@@ -206,11 +206,12 @@ class Runner {
                   .engine = env_.engine.version()};
     TRANCHE_ASSIGN(Sources sources, MakeSources(job));
     const std::string scratch = folder_ + "/run/" + run.id;
-    TRANCHE_ASSIGN(
-        auto splits,
-        PlanInputs(
-            job, sources,
-            {.engine = &env_.engine, .scratch = scratch, .state = state_.get(), .parameters = &job.values}));
+    TRANCHE_ASSIGN(auto splits, PlanInputs(job, sources,
+                                           {.engine = &env_.engine,
+                                            .scratch = scratch,
+                                            .state = state_.get(),
+                                            .parameters = &job.values,
+                                            .stop = &env_.stop}));
     TRANCHE_ASSIGN(std::optional<int64_t> done, AlreadyDone(job, run, splits));
     if (done) return RunResult{.run = *done, .nothing_new = true};
     // A job that can't be planned, or whose stores can't take its rows, is wrong, and has not run.
@@ -242,7 +243,10 @@ class Runner {
                                              const std::vector<SplitRecord>& splits) {
     const bool all_files =
         std::ranges::all_of(job.inputs, [](const Input& input) { return input.spec->files; });
-    if (options_.again || !all_files) return std::optional<int64_t>();
+    const bool only_new = std::ranges::any_of(
+        job.inputs, [](const Input& input) { return input.new_files || input.increment.has_value(); });
+    const bool none_new = only_new && splits.empty();
+    if (options_.again || (!all_files && !none_new)) return std::optional<int64_t>();
     TRANCHE_ASSIGN(auto runs, state_->Runs());
     std::optional<int64_t> last;
     for (const RunRecord& earlier : runs) {
@@ -252,8 +256,7 @@ class Runner {
       TRANCHE_ASSIGN(auto read, state_->Splits(earlier.id));
       if (SameFiles(read, splits)) return std::optional(earlier.number);
     }
-    const bool only_new = std::ranges::any_of(job.inputs, [](const Input& input) { return input.new_files; });
-    if (only_new && splits.empty()) return last ? last : std::optional<int64_t>(0);
+    if (none_new) return last ? last : std::optional<int64_t>(0);
     return std::optional<int64_t>();
   }
 

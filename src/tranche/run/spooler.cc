@@ -242,10 +242,7 @@ SqlText SpoolRelation(const Spool& spool, const std::string& registered, bool hi
 }
 
 SourceContext Spooler::ContextOf(const std::string& input) {
-  return {.input = input,
-          .engine = &context_.engine,
-          .scratch = context_.RunFolder(),
-          .parameters = &context_.job.values};
+  return context_.Inputs().For(*context_.job.FindInput(input));
 }
 
 Result<SealedStage> Spooler::Resume(const PlannedStage& stage, const StageRecord& record) {

@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <cmath>
-#include <random>
 #include <thread>
 
 #include "tranche/base/failpoint.h"
@@ -96,14 +94,11 @@ Result<WriteReport> StoreWorker::TryWrite(Lane& lane, const Batch& batch) {
   return report;
 }
 
-// Exponential backoff with full jitter. `salt`: what is retried side by side waits differently.
+// `salt`: what is retried side by side waits differently.
 bool StoreWorker::TryAgain(int attempt, int64_t salt) {
   const RetryPolicy& policy = planned_.store->retry;
   if (attempt >= policy.attempts || context_.stop.requested()) return false;
-  std::minstd_rand random(static_cast<uint32_t>(context_.run.seed + salt + attempt));
-  const double most =
-      std::min<double>(policy.most.count(), policy.least.count() * std::pow(2.0, attempt - 1));
-  context_.clock.Sleep(Duration(static_cast<int64_t>(std::uniform_real_distribution(0.0, most)(random))));
+  context_.clock.Sleep(policy.Pause(attempt, context_.run.seed + static_cast<uint64_t>(salt)));
   return true;
 }
 

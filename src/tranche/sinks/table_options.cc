@@ -7,6 +7,7 @@
 
 #include "tranche/connector/step.h"
 #include "tranche/sql/ledger.h"
+#include "tranche/sql/table_name.h"
 
 namespace tranche {
 namespace {
@@ -145,17 +146,10 @@ std::vector<Field> TableFields(Schemas schemas) {
 Status TableOptions::ParseTable(const Options& options, Schemas schemas) {
   place = options.place();
   table = options.Text("table");
-  if (schemas == Schemas::kSome && options.Has("schema")) {
-    schema = options.Text("schema");
-    if (schema.empty()) return Fail(Code::kJob, "'schema' is empty").At(options.PlaceOf("schema"));
-  } else if (size_t dot = table.find('.'); schemas == Schemas::kSome && dot != table.npos) {
-    if (dot == 0 || table.find('.', dot + 1) != table.npos) {
-      return Fail(Code::kJob, "'{}' is not a table, or a schema and a table", table)
-          .At(options.PlaceOf("table"))
-          .Hint("write schema: beside it; the table's name is then taken as it is");
-    }
-    schema = table.substr(0, dot);
-    table = table.substr(dot + 1);
+  if (schemas == Schemas::kSome) {
+    TRANCHE_ASSIGN(sql::TableName name, sql::ParseTableName(options));
+    schema = std::move(name.schema);
+    table = std::move(name.table);
   }
   if (table.empty()) return Fail(Code::kJob, "'table' is empty").At(options.PlaceOf("table"));
   if (sql::Ledger::Owns(table)) {

@@ -1,4 +1,4 @@
-// The sources of files and embedded databases (see connector/source.h). One file a source.
+// The sources of files and databases (see connector/source.h). One file a source.
 #pragma once
 
 #include "tranche/connector/spec.h"
@@ -11,6 +11,7 @@ SourceSpec DuckDbSource();
 SourceSpec JsonSource();
 SourceSpec LinesSource();
 SourceSpec ParquetSource();
+SourceSpec PostgresSource();
 SourceSpec SqliteSource();
 
 }  // namespace tranche

@@ -148,18 +148,20 @@ std::string CarefulScan(const std::vector<TypedColumn>& columns, const std::stri
                      QuoteName(kRejectColumn), values, from);
 }
 
+std::string StrictValue(const TypedColumn& column, const std::string& source, std::string_view input) {
+  const std::string value = ValueOrNull(column, source);
+  if (value == source) return source;
+  return fmt::format("CASE WHEN {} IS NOT NULL THEN coalesce({}, error({})) END", source, value,
+                     QuoteText(Complaint(input)));
+}
+
 std::string StrictScan(const std::vector<TypedColumn>& columns, const std::string& from,
                        std::string_view input) {
   const std::string complaint = fmt::format("error({})", QuoteText(Complaint(input)));
   std::string items;
   for (size_t i = 0; i < columns.size(); ++i) {
-    const std::string source = fmt::format("c{}", i);
-    const std::string value = ValueOrNull(columns[i], source);
-    if (i > 0) items += ", ";
-    items += value == source ? source
-                             : fmt::format("CASE WHEN {} IS NOT NULL THEN coalesce({}, {}) END", source,
-                                           value, complaint);
-    items += " AS " + QuoteName(columns[i].name);
+    items += fmt::format("{}{} AS {}", i > 0 ? ", " : "",
+                         StrictValue(columns[i], fmt::format("c{}", i), input), QuoteName(columns[i].name));
   }
   return fmt::format(
       "(SELECT {} FROM {} WHERE CASE WHEN problem IS NULL THEN true ELSE CAST({} AS BOOLEAN) END)", items,

@@ -41,6 +41,9 @@ std::string Complaint(std::string_view input);
 // The column's value from text, NULL where it does not fit.
 std::string ValueOrNull(const TypedColumn& column, const std::string& source);
 
+// The column's value from text; a value that does not fit fails the query with Complaint().
+std::string StrictValue(const TypedColumn& column, const std::string& source, std::string_view input);
+
 // "(SELECT …)": the columns with kRejectColumn. `from` yields what PlaceRows has.
 std::string CarefulScan(const std::vector<TypedColumn>& columns, const std::string& from,
                         std::string_view input, const std::set<std::string>* unused);

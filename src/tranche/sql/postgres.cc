@@ -8,6 +8,7 @@
 #include "tranche/base/hash.h"
 #include "tranche/sql/postgres_connection.h"
 #include "tranche/sql/postgres_copy.h"
+#include "tranche/sql/postgres_read.h"
 
 namespace tranche::sql {
 namespace {
@@ -18,6 +19,8 @@ constexpr size_t kCopyBytes = 256 << 10;  // sent at a time
 std::string Cell(const PGresult& result, int row, int column) {
   return {PQgetvalue(&result, row, column), static_cast<size_t>(PQgetlength(&result, row, column))};
 }
+
+bool IsTrue(const std::optional<std::string>& text) { return text == "t"; }
 
 class PostgresSession : public ServerSession {
  public:
@@ -104,6 +107,31 @@ class PostgresSession : public ServerSession {
     return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
   }
 
+  Result<std::string> ReadMoment(const std::string& moment) override {
+    TRANCHE_TRY(Execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}));
+    if (!moment.empty()) {
+      TRANCHE_TRY(Execute("SET TRANSACTION SNAPSHOT " + QuoteText(moment), {}));
+      return moment;
+    }
+    TRANCHE_ASSIGN(auto rows, Query("SELECT pg_is_in_recovery()", {}));
+    if (IsTrue(rows.at(0).at(0))) return "";  // a standby has a moment, and gives it to nobody
+    TRANCHE_ASSIGN(rows, Query("SELECT pg_export_snapshot()", {}));
+    return rows.at(0).at(0).value_or("");
+  }
+  Result<std::vector<AnswerColumn>> Describe(const std::string& query) override;
+  Result<std::vector<std::string>> Parts(const std::string& table, int64_t bytes, int most) override;
+  Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
+                                             const std::vector<AnswerColumn>& columns,
+                                             bool with_row) override {
+    std::string values;
+    for (const AnswerColumn& column : columns) values += column.value + ", ";
+    values += with_row ? "CAST(ROW(answer.*) AS text)" : "";
+    if (values.ends_with(", ")) values.resize(values.size() - 2);
+    TRANCHE_TRY(connection_.Run(
+        fmt::format("COPY (SELECT {} FROM ({}\n) AS answer) TO STDOUT (FORMAT binary)", values, query)));
+    return ReadCopy(connection_, columns, with_row, connection_.Setting("server_encoding") == "SQL_ASCII");
+  }
+
   Result<TableInfo> Look(std::string_view table) override;
   Result<bool> MayCreate() override {
     TRANCHE_ASSIGN(auto rows, Query("SELECT has_schema_privilege(current_schema(), 'CREATE')", {}));
@@ -152,7 +180,38 @@ class PostgresSession : public ServerSession {
   PostgresConnection connection_;
 };
 
-bool IsTrue(const std::optional<std::string>& text) { return text == "t"; }
+Result<std::vector<AnswerColumn>> PostgresSession::Describe(const std::string& query) {
+  TRANCHE_ASSIGN(PostgresResult described, connection_.Describe(query));
+  std::vector<AnswerColumn> columns;
+  for (int i = 0; i < PQnfields(described.get()); ++i) {
+    TRANCHE_ASSIGN(auto types, Query("SELECT typname, typcategory FROM pg_type WHERE oid = $1::text::oid",
+                                     {Text(std::to_string(PQftype(described.get(), i)))}));
+    AnswerColumn& column = columns.emplace_back(AnswerColumn{.name = PQfname(described.get(), i)});
+    SetPostgresColumn(column, types.at(0).at(0).value_or(""), types[0].at(1).value_or("X")[0],
+                      PQfmod(described.get(), i));
+  }
+  return columns;
+}
+
+// By the place of the rows on disk: https://www.postgresql.org/docs/15/ddl-system-columns.html. The last part
+// has no end: the table may grow before the moment of the reading.
+Result<std::vector<std::string>> PostgresSession::Parts(const std::string& table, int64_t bytes, int most) {
+  TRANCHE_ASSIGN(auto rows, Query("SELECT pg_relation_size(oid), current_setting('block_size')::bigint FROM "
+                                  "pg_class WHERE oid = to_regclass($1) AND relkind IN ('r', 'm')",
+                                  {Text(table)}));
+  if (rows.empty()) return std::vector<std::string>{};
+  const int64_t block = std::max<int64_t>(ToNumber(rows[0].at(1)), 1);
+  const int64_t blocks = ToNumber(rows[0].at(0)) / block;
+  const int64_t parts = std::clamp<int64_t>(ToNumber(rows[0].at(0)) / bytes, 1, most);
+  std::vector<std::string> conditions;
+  for (int64_t part = 0; part < parts; ++part) {
+    conditions.push_back(fmt::format("ctid >= '({},0)'::tid", blocks * part / parts));
+    if (part + 1 < parts) {
+      conditions.back() += fmt::format(" AND ctid < '({},0)'::tid", blocks * (part + 1) / parts);
+    }
+  }
+  return conditions;
+}
 
 Result<TableInfo> PostgresSession::Look(std::string_view table) {
   TRANCHE_ASSIGN(
@@ -317,6 +376,11 @@ class PostgresServer : public Server {
   std::string TypeFor(std::string_view type) const override { return PostgresTypeFor(type); }
   Fit FitFor(std::string_view type, const TableColumn& column) const override {
     return PostgresFitFor(type, column);
+  }
+  std::string Literal(const Value& value) const override {
+    if (!value.text) return "NULL";
+    const std::string text = QuoteText(*value.text);
+    return value.type == "VARCHAR" ? text : fmt::format("CAST({} AS {})", text, PostgresTypeFor(value.type));
   }
   std::string Describe() const override {
     return fmt::format("{}/{}", Get("host").empty() ? "localhost" : Get("host"), Get("dbname"));

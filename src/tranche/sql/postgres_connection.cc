@@ -224,7 +224,7 @@ Result<PostgresResult> PostgresConnection::Finish() {
       continue;
     }
     last = std::move(result);
-    if (status == PGRES_COPY_IN) break;
+    if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) break;
   }
   if (failed) return *std::move(failed);
   if (!last) return Lost("the server answered nothing");
@@ -249,6 +249,41 @@ Status PostgresConnection::Each(std::string_view sql, const std::vector<Value>& 
     if (status == PGRES_FATAL_ERROR && taken) taken = Failed(*result);
     if (!connection_) return taken;
   }
+}
+
+Result<PostgresResult> PostgresConnection::Describe(std::string_view sql) {
+  if (!connection_) return Lost("it was closed");
+  fault_ = {};
+  const std::string text(sql);
+  if (PQsendPrepare(connection_.get(), "", text.c_str(), 0, nullptr) == 0) {
+    return Lost(Trim(PQerrorMessage(connection_.get())));
+  }
+  TRANCHE_TRY(Flush());
+  TRANCHE_TRY(Finish());
+  if (PQsendDescribePrepared(connection_.get(), "") == 0) {
+    return Lost(Trim(PQerrorMessage(connection_.get())));
+  }
+  TRANCHE_TRY(Flush());
+  return Finish();
+}
+
+Result<bool> PostgresConnection::Get(std::string_view* message) {
+  message_.reset();
+  if (!connection_) return Lost("it was closed");
+  while (true) {
+    char* bytes = nullptr;
+    const int got = PQgetCopyData(connection_.get(), &bytes, /*async=*/1);
+    message_.reset(bytes);
+    if (got > 0) {
+      *message = {bytes, static_cast<size_t>(got)};
+      return true;
+    }
+    if (got < 0) break;
+    TRANCHE_TRY(Wait(POLLIN));
+    if (PQconsumeInput(connection_.get()) == 0) return Lost(Trim(PQerrorMessage(connection_.get())));
+  }
+  TRANCHE_TRY(Finish());
+  return false;
 }
 
 Status PostgresConnection::Put(std::string_view bytes) {

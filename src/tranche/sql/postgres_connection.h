@@ -19,6 +19,9 @@ struct FreePostgres {
   void operator()(PGresult* result) const { PQclear(result); }
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
+struct FreeMessage {
+  void operator()(char* message) const { PQfreemem(message); }
+};
 using PostgresResult = std::unique_ptr<PGresult, FreePostgres>;
 
 // Parameters of a connection, in libpq's words.
@@ -36,10 +39,22 @@ class PostgresConnection {
   Status Each(std::string_view sql, const std::vector<Value>& values,
               const std::function<Status(const PGresult&)>& take);
 
+  // What a statement would answer, without running it: a result with columns and no rows.
+  Result<PostgresResult> Describe(std::string_view sql);
+
+  // While a COPY … TO STDOUT is under way: the next message, which stays until the next call. False at the
+  // end.
+  Result<bool> Get(std::string_view* message);
+
   // While a COPY … FROM STDIN is under way.
   Status Put(std::string_view bytes);
   Result<PostgresResult> EndPut();
   const Fault& fault() const { return fault_; }
+  // What the server said of itself at the start: "server_encoding".
+  std::string Setting(const char* name) const {
+    const char* value = PQparameterStatus(connection_.get(), name);
+    return value != nullptr ? value : "";
+  }
   int number() const { return PQbackendPID(connection_.get()); }
 
  private:
@@ -54,6 +69,7 @@ class PostgresConnection {
   const Duration timeout_;
   std::unique_ptr<PGconn, FreePostgres> connection_;
   Fault fault_;
+  std::unique_ptr<char, FreeMessage> message_;
 };
 
 }  // namespace tranche::sql

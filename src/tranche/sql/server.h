@@ -70,6 +70,29 @@ struct Fit {
   bool as_text = false;  // handed over as text, and cast by the server: only by way of a staging table
 };
 
+// A column of an answer.
+struct AnswerColumn {
+  std::string name;
+  std::string type;     // the engine's, for its values
+  bool native = false;  // they come as Arrow has them (ArrowTypeOf), else as text that the engine casts
+  std::string value;    // the server's SQL for what is sent
+  std::string text;     // for the value as text
+};
+std::shared_ptr<arrow::DataType> ArrowTypeOf(const AnswerColumn& column);
+
+// The rows of a query, as they come.
+class ServerAnswer {
+ public:
+  virtual ~ServerAnswer() = default;
+  // A value that its type has no room for (NaN as a DECIMAL): NULL in the batch.
+  struct Misread {
+    int64_t row;  // of the batch
+    size_t column;
+  };
+  // The next rows, or null at the end; adds to `misread`, in order.
+  virtual Result<std::shared_ptr<arrow::RecordBatch>> Next(std::vector<Misread>& misread) = 0;
+};
+
 struct LoadTarget {
   std::string table;
   std::vector<std::string> columns;  // of the table, in the order of the rows' columns
@@ -94,6 +117,20 @@ class ServerSession : public SqlConnection {
   // `staging` takes the place of `table`, which may not be there, in the caller's transaction.
   virtual Status ReplaceBy(const std::string& table, const std::string& staging) = 0;
 
+  // Begins a transaction that reads the rows of one moment: those of now, or those that the session sees
+  // which has given this name to its own.
+  virtual Result<std::string> ReadMoment(const std::string& moment) = 0;
+  // Judges a SELECT and says what it gives. Nothing is read.
+  virtual Result<std::vector<AnswerColumn>> Describe(const std::string& query) = 0;
+  // Conditions that cut a table, as large as it is now, into `most` parts or fewer, each of at least
+  // `bytes`, that may be read side by side. Fewer than two: it is read in one. The table's name is quoted.
+  virtual Result<std::vector<std::string>> Parts(const std::string& table, int64_t bytes, int most) = 0;
+  // Runs a SELECT; the session is in use until the answer has ended. With `with_row` a text of the whole row
+  // stands behind the columns.
+  virtual Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
+                                                     const std::vector<AnswerColumn>& columns,
+                                                     bool with_row) = 0;
+
   // A lock that lasts as long as the session. Nothing, or who holds it.
   virtual Result<std::optional<std::string>> TryLock(const std::string& name) = 0;
   // Ends the other sessions of this application that hold up the ledger, and those that are named by their
@@ -116,6 +153,9 @@ class Server {
   virtual std::string TypeFor(std::string_view type) const = 0;
   // How values of the engine's `type` go into `column`.
   virtual Fit FitFor(std::string_view type, const TableColumn& column) const = 0;
+
+  // A value as it stands in the server's SQL.
+  virtual std::string Literal(const Value& value) const = 0;
 
   virtual std::string Describe() const = 0;  // "db.example.com/shop", without user and password
   virtual std::string target() const = 0;    // what names the database: host, port, database

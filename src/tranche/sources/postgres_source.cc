@@ -1,0 +1,54 @@
+#include "tranche/sources/server_source.h"
+#include "tranche/sources/sources.h"
+#include "tranche/sql/postgres.h"
+
+namespace tranche {
+
+SourceSpec PostgresSource() {
+  SourceSpec spec;
+  spec.name = "postgres";
+  spec.files = false;
+  spec.incremental = true;
+  spec.remote = true;
+  spec.summary = "Reads a table or a query of a PostgreSQL database.";
+  spec.doc =
+      "The rows are those of one moment, whatever others write meanwhile; they come by COPY in the binary "
+      "format. A table of more than 16 MiB is read by several sessions side by side, which share the moment. "
+      "Columns that the job does not use are not read.\n\n"
+      "Types are the server's own; `numeric` without a precision is text, as no type of the engine holds all "
+      "of its values: name one by `types`. Types that the engine does not have come as text. A value that "
+      "its "
+      "type has no room for (NaN in a `numeric(12,2)`, a time after the year 294246) makes the row a reject, "
+      "with the number of the row in the answer as its line.\n\n"
+      "A server that is lost while it is read is read again from the start, as `retry` beside the input "
+      "says; "
+      "no answer may take longer than its `timeout` (10 minutes). TLS is as for the store `postgres`. The "
+      "session can change nothing: it is read-only.\n\n"
+      "`incremental: updated_at` reads the rows whose column is beyond the greatest value that the last "
+      "finished run has read, in `{column, start, overlap}` with a first value and a time by which each run "
+      "goes back. Rows without a value in the column are not read. A row that is written later with a value "
+      "that is not beyond the mark is not seen without an `overlap`; with one, rows come again, and the "
+      "store needs a key.";
+  std::vector<Field> fields = {
+      {"url", Shape::Text(),
+       "postgres://user@host:5432/database, the password as a secret: \"${secret:DATABASE_URL}\".",
+       Field::kRequired}};
+  for (Field& field : ServerSourceFields()) fields.push_back(std::move(field));
+  spec.shape = Shape::Object(std::move(fields));
+  spec.example = "postgres:\n  url: \"${secret:DATABASE_URL}\"\n  table: public.orders\n";
+  spec.make = [](const Options& options) -> Result<std::unique_ptr<Source>> {
+    if (options.Has("table") == options.Has("query")) {
+      return Fail(Code::kJob, "'postgres' needs either `table` or `query`").At(options.place());
+    }
+    sql::TableName table;
+    if (options.Has("table")) {
+      TRANCHE_ASSIGN(table, sql::ParseTableName(options));
+    }
+    auto server = sql::MakePostgres({.url = options.Text("url")});
+    if (!server) return std::move(server).error().At(options.PlaceOf("url"));
+    return MakeServerSource(*std::move(server), std::move(table), options);
+  };
+  return spec;
+}
+
+}  // namespace tranche

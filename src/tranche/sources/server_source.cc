@@ -1,0 +1,442 @@
+#include "tranche/sources/server_source.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <arrow/api.h>
+#include <nlohmann/json.hpp>
+
+#include "tranche/batch/arrow_error.h"
+#include "tranche/connector/sql_state.h"
+#include "tranche/connector/step.h"
+#include "tranche/sources/careful.h"
+
+namespace tranche {
+namespace {
+
+using nlohmann::json;
+using sql::AnswerColumn;
+using sql::ServerSession;
+
+constexpr Duration kTimeout = std::chrono::minutes(10);  // for the first row of a query
+constexpr int64_t kPartBytes = 8 << 20;
+constexpr unsigned kMostParts = 8;
+constexpr std::string_view kApplication = "tranche";
+
+// `$name` as literals of the server's.
+std::string WithLiterals(std::string_view text, const Parameters& parameters, const sql::Server& server) {
+  std::string sql;
+  SqlState state(text);
+  for (size_t i = 0; i < text.size();) {
+    if (text[i] == '$' && state.in() == SqlState::In::kCode) {
+      size_t end = i + 1;
+      while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) || text[end] == '_')) {
+        ++end;
+      }
+      if (const auto found = parameters.find(text.substr(i + 1, end - i - 1)); found != parameters.end()) {
+        sql += server.Literal(found->second);
+        i = end;
+        continue;
+      }
+    }
+    const size_t next = state.Step(i);
+    sql += text.substr(i, next - i);
+    i = next;
+  }
+  while (!sql.empty() && (std::isspace(static_cast<unsigned char>(sql.back())) || sql.back() == ';')) {
+    sql.pop_back();
+  }
+  return sql;
+}
+
+// A session, or after its `try_again` the last error.
+Result<std::unique_ptr<ServerSession>> ConnectAgain(sql::Server& server, const SourceContext& context) {
+  for (int attempt = 1;; ++attempt) {
+    sql::Fault fault;
+    auto session = server.Connect(std::string(kApplication), context.timeout.value_or(kTimeout), &fault);
+    if (session || !sql::IsTransient(fault) || !context.try_again || !context.try_again(attempt)) {
+      return session;
+    }
+  }
+}
+
+// What the readers of one scan share with their source.
+struct Reading {
+  std::vector<std::shared_ptr<ReadCount>> counts;  // one a reader
+  std::atomic<bool> lost = false;                  // a server went away, which may be back
+};
+
+struct Answer {
+  std::string query;
+  std::string moment;  // empty: that of the query itself
+  std::string where;   // for people: the database and the table
+  std::vector<AnswerColumn> columns;
+  std::vector<int> numbers;  // of the columns in the table
+  std::shared_ptr<arrow::Schema> schema;
+  bool careful = false;
+  std::string complaint;
+};
+
+class ServerReader : public Reader {
+ public:
+  ServerReader(std::shared_ptr<const Answer> answer, std::unique_ptr<ServerSession> session,
+               std::shared_ptr<Reading> reading, std::shared_ptr<ReadCount> count)
+      : answer_(std::move(answer)),
+        session_(std::move(session)),
+        reading_(std::move(reading)),
+        count_(std::move(count)) {}
+  ~ServerReader() override { count_->Say(read_, ended_); }
+
+  std::shared_ptr<arrow::Schema> schema() const override { return answer_->schema; }
+
+  Status Open() {
+    if (!answer_->moment.empty()) TRANCHE_TRY(Noted(session_->ReadMoment(answer_->moment)));
+    TRANCHE_ASSIGN(rows_, Noted(session_->Read(answer_->query, answer_->columns, answer_->careful)));
+    return {};
+  }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    if (ended_) return nullptr;
+    std::vector<sql::ServerAnswer::Misread> misread;
+    TRANCHE_ASSIGN(auto batch, Noted(rows_->Next(misread)));
+    if (batch == nullptr) {
+      ended_ = true;
+      count_->Say(read_, true);
+      return nullptr;
+    }
+    if (answer_->careful) return WithPlaces(*batch, misread);
+    if (!misread.empty()) return Fail(Code::kData, "{}", answer_->complaint);
+    read_ += batch->num_rows();
+    return arrow::RecordBatch::Make(answer_->schema, batch->num_rows(), batch->columns());
+  }
+
+ private:
+  template <typename T>
+  Result<T> Noted(Result<T> result) {
+    if (result) return result;
+    if (sql::IsTransient(session_->fault())) reading_->lost = true;
+    return std::move(result).error().In(answer_->where);
+  }
+
+  // The last column of `batch` is the row as text.
+  Result<std::shared_ptr<arrow::RecordBatch>> WithPlaces(
+      const arrow::RecordBatch& batch, const std::vector<sql::ServerAnswer::Misread>& misread) {
+    arrow::ArrayVector arrays = batch.columns();
+    const auto texts = std::static_pointer_cast<arrow::StringArray>(arrays.back());
+    arrays.pop_back();
+    PlaceColumns places;
+    size_t next = 0;
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      std::string problem, column;
+      for (; next < misread.size() && misread[next].row == row; ++next) {
+        if (misread[next].column >= answer_->columns.size() || !problem.empty()) continue;
+        const AnswerColumn& own = answer_->columns[misread[next].column];
+        problem = fmt::format("a value that is not of type {}", own.type);
+        column = own.name;
+      }
+      TRANCHE_ARROW_TRY(
+          "hold", "a row",
+          places.Add(answer_->where, ++read_, -1,
+                     texts->IsNull(row) ? std::string_view() : texts->GetView(row), problem, column));
+    }
+    TRANCHE_ARROW_TRY("hold", "rows", places.Finish(arrays));
+    return arrow::RecordBatch::Make(answer_->schema, batch.num_rows(), std::move(arrays));
+  }
+
+  std::shared_ptr<const Answer> answer_;
+  std::unique_ptr<ServerSession> session_;
+  std::unique_ptr<sql::ServerAnswer> rows_;  // goes before its session
+  std::shared_ptr<Reading> reading_;
+  std::shared_ptr<ReadCount> count_;
+  int64_t read_ = 0;
+  bool ended_ = false;
+};
+
+class ServerSource : public CarefulSource {
+ public:
+  ServerSource(std::unique_ptr<sql::Server> server, sql::TableName table, const Options& options)
+      : server_(std::move(server)), table_(std::move(table)), options_(options) {}
+
+  Result<std::vector<Split>> Plan(SourceContext& context) override {
+    TRANCHE_ASSIGN(auto session, ConnectAgain(*server_, context));
+    const std::string query = Select(context);
+    // As it will be read: a statement that is no SELECT is a mistake here.
+    auto columns = session->Describe(fmt::format("SELECT * FROM ({}\n) AS answer", query));
+    if (!columns) {
+      Error error = std::move(columns).error();
+      if (!sql::IsTransient(session->fault())) error.code = Code::kJob;
+      return std::move(error).In(server_->Describe()).At(Place());
+    }
+    TRANCHE_TRY(CheckNames(*columns));
+    std::vector<TypedColumn> typed;
+    for (const AnswerColumn& column : *columns) typed.push_back({.name = column.name, .type = column.type});
+    TRANCHE_TRY(ApplyTypes(typed, options_.Types("types"), *context.engine));
+    for (size_t i = 0; i < typed.size(); ++i) {
+      AnswerColumn& column = (*columns)[i];
+      if (typed[i].type == column.type && typed[i].format.empty()) continue;
+      column = {.name = column.name, .type = typed[i].type, .value = column.text, .text = column.text};
+    }
+    std::vector<Split> splits = {{.name = fmt::format("{}: {}", server_->Describe(), Described())}};
+    json more{{"columns", json::array()}, {"where", ""}};
+    for (const AnswerColumn& column : *columns) more["columns"].push_back({column.value, column.native});
+    if (context.increment != nullptr) {
+      auto range = FindRange(query, *columns, *session, context);
+      if (!range) return std::move(range).error().In(server_->Describe());
+      if (range->none_new) return std::vector<Split>{};
+      splits.front().mark = range->mark;
+      more["where"] = range->condition;
+    }
+    StoreIn(splits, typed, more.dump());
+    return splits;
+  }
+
+  Status Open(std::vector<Split> splits, SourceContext& context) override {
+    TRANCHE_TRY(CarefulSource::Open(std::move(splits), context));
+    columns_of_answer_.clear();
+    try {
+      const json more = json::parse(more_);
+      for (size_t i = 0; i < typed_.size(); ++i) {
+        const json& column = more.at("columns").at(i);
+        columns_of_answer_.push_back(
+            {.name = typed_[i].name, .type = typed_[i].type, .native = column.at(1), .value = column.at(0)});
+      }
+      more.at("where").get_to(where_);
+    } catch (const std::exception& error) {
+      return Fail(Code::kOutside, "what this run knows of its tables cannot be read: {}", error.what());
+    }
+    return {};
+  }
+
+  Result<SqlText> Scan(SourceContext& context) override;
+
+  Result<ScanTotal> Total(SourceContext&) override {
+    ScanTotal total;
+    for (const auto& count : reading_->counts) {
+      total.rows += count->rows;
+      total.exact = total.exact && count->ended;
+    }
+    return total;
+  }
+
+  Status TakeRejects(SourceContext&, const std::function<Status(Reject)>&) override { return {}; }
+
+  bool Recover(const Error& error) override {
+    if (reading_ && reading_->lost.exchange(false)) {
+      return try_again_ && try_again_(++attempts_);
+    }
+    return error.message == Complaint(input_) && CarefulSource::Recover(error);
+  }
+
+  std::string Describe() const override { return fmt::format("{}; {}", server_->Describe(), Described()); }
+
+ private:
+  struct Range {
+    std::string mark;  // "updated_at=2026-11-20 14:30:00"
+    std::string condition;
+    bool none_new = false;
+  };
+
+  std::string Described() const {
+    if (table_.table.empty()) return "a query";
+    return table_.schema.empty() ? table_.table : table_.schema + "." + table_.table;
+  }
+  tranche::Place Place() const { return options_.PlaceOf(table_.table.empty() ? "query" : "table"); }
+
+  std::string Quoted() const {
+    return (table_.schema.empty() ? "" : QuoteName(table_.schema) + ".") + QuoteName(table_.table);
+  }
+
+  std::string Select(const SourceContext& context) const {
+    if (!table_.table.empty()) return "SELECT * FROM " + Quoted();
+    static const Parameters kNone;
+    return WithLiterals(options_.Sql("query").text,
+                        context.parameters != nullptr ? *context.parameters : kNone, *server_);
+  }
+
+  Status CheckNames(const std::vector<AnswerColumn>& columns) const {
+    Columns seen;
+    for (const AnswerColumn& column : columns) {
+      if (FindColumn(seen, column.name) != nullptr) {
+        return Fail(Code::kJob, "column '{}' is twice in the {}", column.name,
+                    table_.table.empty() ? "query" : "table")
+            .At(Place())
+            .Hint("read it by a `query`, and give one of them another name by AS");
+      }
+      seen.push_back({column.name, ""});
+    }
+    if (columns.empty()) return Fail(Code::kJob, "{} has no columns", Described()).At(Place());
+    return {};
+  }
+
+  Result<Range> FindRange(const std::string& query, const std::vector<AnswerColumn>& columns,
+                          ServerSession& session, const SourceContext& context) const;
+  // `value` less the overlap, as text.
+  static Result<std::string> Earlier(const std::string& value, const AnswerColumn& column,
+                                     const SourceContext& context);
+  // Which parts of the table there are, and the moment that their readers share.
+  Result<std::vector<std::string>> MakeParts(SourceContext& context, std::string* moment);
+
+  std::unique_ptr<sql::Server> server_;
+  sql::TableName table_;
+  Options options_;
+  std::vector<AnswerColumn> columns_of_answer_;
+  std::string where_;                      // a condition on the rows
+  std::unique_ptr<ServerSession> moment_;  // keeps it
+  std::vector<Registration> readers_;
+  std::shared_ptr<Reading> reading_;
+  std::function<bool(int)> try_again_;
+  int attempts_ = 0;
+};
+
+Result<std::string> ServerSource::Earlier(const std::string& value, const AnswerColumn& column,
+                                          const SourceContext& context) {
+  if (!context.increment->overlap) return value;
+  if (!column.type.starts_with("TIMESTAMP") && column.type != "DATE") {
+    return Fail(Code::kJob, "'overlap' is a time, and column '{}' holds {}", column.name, column.type)
+        .Hint("leave it out, or name a column of times");
+  }
+  const auto micros =
+      std::chrono::duration_cast<std::chrono::microseconds>(*context.increment->overlap).count();
+  TRANCHE_ASSIGN(auto rows, context.engine->Select({SqlText(fmt::format(
+                                "SELECT CAST(CAST({} AS TIMESTAMP) - to_microseconds({}) AS {})",
+                                QuoteText(value), micros, column.type == "DATE" ? "DATE" : "TIMESTAMP"))}));
+  return rows.at(0).at(0).value_or(value);
+}
+
+// From behind the mark of the last run, or from `start`, to the greatest value that is there now. Rows
+// without a value are not read, and the mark never goes back.
+Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
+                                                    const std::vector<AnswerColumn>& columns,
+                                                    ServerSession& session,
+                                                    const SourceContext& context) const {
+  const Increment& increment = *context.increment;
+  Columns known;
+  for (const AnswerColumn& column : columns) known.push_back({column.name, column.type});
+  const Column* found = FindColumn(known, increment.column);
+  if (found == nullptr) return NoColumn(increment.column, known, Place());
+  const AnswerColumn& column = columns[static_cast<size_t>(found - known.data())];
+  const std::string name = QuoteName(column.name);
+  const std::string prefix = column.name + "=";
+  const std::string mark = context.mark.starts_with(prefix) ? context.mark.substr(prefix.size()) : "";
+  auto beyond = [&](std::string_view sign, const std::string& value) {
+    return fmt::format("{} {} {}", name, sign, server_->Literal({.text = value}));
+  };
+  std::string from;
+  if (!mark.empty()) {
+    from = beyond(">", mark);
+  } else if (!increment.start.empty()) {
+    from = beyond(">=", increment.start);
+  }
+  auto greatest =
+      session.Query(fmt::format("SELECT {} FROM (SELECT max({}) AS {} FROM ({}\n) AS answer{}) AS most",
+                                column.text, name, name, query, from.empty() ? "" : " WHERE " + from));
+  if (!greatest) return std::move(greatest).error().At(Place());
+  const std::string most = greatest->at(0).at(0).value_or(mark);
+  if (most.empty()) return Range{.condition = "1 = 0"};
+  if (most == mark && !increment.overlap) return Range{.none_new = true};
+  if (!mark.empty()) {
+    TRANCHE_ASSIGN(const std::string earlier, Earlier(mark, column, context));
+    from = beyond(">", earlier);
+  }
+  return Range{.mark = prefix + most, .condition = beyond("<=", most) + (from.empty() ? "" : " AND " + from)};
+}
+
+Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context, std::string* moment) {
+  if (table_.table.empty() || careful_) return std::vector<std::string>{};
+  TRANCHE_ASSIGN(moment_, ConnectAgain(*server_, context));
+  auto parts = [&]() -> Result<std::vector<std::string>> {
+    TRANCHE_ASSIGN(*moment, moment_->ReadMoment(""));
+    if (moment->empty()) return std::vector<std::string>{};
+    const auto most = std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kMostParts);
+    return moment_->Parts(Quoted(), kPartBytes, static_cast<int>(most));
+  }();
+  if (!parts && sql::IsTransient(moment_->fault())) reading_->lost = true;
+  return parts;
+}
+
+Result<SqlText> ServerSource::Scan(SourceContext& context) {
+  reading_ = std::make_shared<Reading>();
+  try_again_ = context.try_again;
+  readers_.clear();
+  moment_.reset();
+  std::string moment;
+  TRANCHE_ASSIGN(auto parts, MakeParts(context, &moment));
+  if (parts.size() < 2) {
+    parts = {""};
+    moment.clear();
+    moment_.reset();
+  }
+  Answer common{.where = fmt::format("{}: {}", server_->Describe(), Described()),
+                .careful = careful_,
+                .complaint = Complaint(input_)};
+  arrow::FieldVector fields;
+  std::vector<TypedColumn> left;  // what the engine has to convert
+  std::vector<TypedColumn> absent;
+  for (size_t i = 0; i < columns_of_answer_.size(); ++i) {
+    const AnswerColumn& column = columns_of_answer_[i];
+    left.push_back(column.native ? TypedColumn{.name = column.name} : typed_[i]);
+    const bool unused = context.unused != nullptr && context.unused->contains(column.name) && !careful_;
+    if (unused && (i + 1 < columns_of_answer_.size() || !common.columns.empty())) continue;
+    common.numbers.push_back(static_cast<int>(i));
+    common.columns.push_back(column);
+    fields.push_back(arrow::field(fmt::format("c{}", i), ArrowTypeOf(column)));
+  }
+  if (careful_) PlaceColumns::AddFields(fields);
+  common.schema = arrow::schema(std::move(fields));
+
+  std::string from;
+  for (const std::string& part : parts) {
+    auto answer = std::make_shared<Answer>(common);
+    answer->moment = moment;
+    answer->query = Select(context);
+    std::string condition = where_;
+    if (!part.empty()) condition += (condition.empty() ? "" : " AND ") + part;
+    if (!condition.empty()) {
+      answer->query = table_.table.empty()
+                          ? fmt::format("SELECT * FROM ({}\n) AS asked WHERE {}", answer->query, condition)
+                          : fmt::format("{} WHERE {}", answer->query, condition);
+    }
+    auto count = reading_->counts.emplace_back(std::make_shared<ReadCount>());
+    auto factory = [answer, count, reading = reading_, &server = *server_,
+                    again = SourceContext{.try_again = context.try_again,
+                                          .timeout = context.timeout}]() -> Result<std::unique_ptr<Reader>> {
+      TRANCHE_ASSIGN(auto session, ConnectAgain(server, again));
+      auto reader = std::make_unique<ServerReader>(answer, std::move(session), reading, count);
+      TRANCHE_TRY(reader->Open());
+      return reader;
+    };
+    TRANCHE_ASSIGN(auto registered, Registration::Make(*context.engine, common.schema, std::move(factory)));
+    from += (from.empty() ? "SELECT * FROM " : " UNION ALL SELECT * FROM ") + registered.text();
+    readers_.push_back(std::move(registered));
+  }
+  from = "(" + from + ")";
+  if (careful_) return SqlText(ScanOver(left, from, context));
+  std::string values;
+  for (size_t i = 0; i < left.size(); ++i) {
+    const bool read = std::ranges::find(common.numbers, static_cast<int>(i)) != common.numbers.end();
+    values += fmt::format("{}{} AS {}", i == 0 ? "" : ", ",
+                          read ? StrictValue(left[i], fmt::format("c{}", i), input_)
+                               : fmt::format("CAST(NULL AS {})", typed_[i].type),
+                          QuoteName(left[i].name));
+  }
+  return SqlText(fmt::format("(SELECT {} FROM {})", values, from));
+}
+
+}  // namespace
+
+std::vector<Field> ServerSourceFields() {
+  return {
+      {"table", Shape::Text(), "The table or view to read, `name` or `schema.name`."},
+      {"schema", Shape::Text(), "The table's schema; `table` is then taken as it is."},
+      {"query", Shape::ServerSql(), "A SELECT in the server's own SQL, instead of a table."},
+      {"types", Shape::Map(Shape::Column(), Shape::Type()),
+       "Types of columns that are to be others than the server's; the values are read as text."},
+  };
+}
+
+std::unique_ptr<Source> MakeServerSource(std::unique_ptr<sql::Server> server, sql::TableName table,
+                                         const Options& options) {
+  return std::make_unique<ServerSource>(std::move(server), std::move(table), options);
+}
+
+}  // namespace tranche
