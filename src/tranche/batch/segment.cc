@@ -84,7 +84,7 @@ class Writer : public SegmentWriter {
 
   Status Write(const arrow::RecordBatch& rows) override {
     if (rows.num_rows() == 0) return {};
-    TRANCHE_ASSIGN(auto plain, Plain(rows));
+    TRANCHE_ASSIGN(auto plain, PlainRows(rows, schema_));
     TRANCHE_ARROW_TRY("write", aside_, writer_->WriteRecordBatch(*plain));
     info_.span.to += rows.num_rows();
     blocks_.push_back(rows.num_rows());
@@ -113,26 +113,6 @@ class Writer : public SegmentWriter {
   }
 
  private:
-  Result<std::shared_ptr<arrow::RecordBatch>> Plain(const arrow::RecordBatch& rows) const {
-    if (rows.num_columns() != schema_->num_fields()) {
-      return Fail(Code::kInternal, "{} columns for {}, which has {}", rows.num_columns(), path_,
-                  schema_->num_fields());
-    }
-    std::vector<std::shared_ptr<arrow::Array>> columns = rows.columns();
-    for (int i = 0; i < rows.num_columns(); ++i) {
-      const auto& field = *schema_->field(i);
-      const auto& type = columns[i]->type();
-      if (type->Equals(*field.type())) continue;
-      if (!PlainType(type)->Equals(*field.type())) {
-        return Fail(Code::kInternal, "column '{}' of {} is {}, not {}", field.name(), path_, type->ToString(),
-                    field.type()->ToString());
-      }
-      TRANCHE_ARROW_ASSIGN(columns[i], "decode", field.name(),
-                           arrow::compute::Cast(*columns[i], field.type()));
-    }
-    return arrow::RecordBatch::Make(schema_, rows.num_rows(), std::move(columns));
-  }
-
   std::string folder_, path_, aside_;
   SegmentInfo info_;
   std::shared_ptr<arrow::Schema> schema_;
@@ -145,6 +125,26 @@ class Writer : public SegmentWriter {
 };
 
 }  // namespace
+
+Result<std::shared_ptr<arrow::RecordBatch>> PlainRows(const arrow::RecordBatch& rows,
+                                                      const std::shared_ptr<arrow::Schema>& schema) {
+  if (rows.num_columns() != schema->num_fields()) {
+    return Fail(Code::kInternal, "{} columns for a spool that has {}", rows.num_columns(),
+                schema->num_fields());
+  }
+  std::vector<std::shared_ptr<arrow::Array>> columns = rows.columns();
+  for (int i = 0; i < rows.num_columns(); ++i) {
+    const auto& field = *schema->field(i);
+    const auto& type = columns[i]->type();
+    if (type->Equals(*field.type())) continue;
+    if (!PlainType(type)->Equals(*field.type())) {
+      return Fail(Code::kInternal, "column '{}' of a spool is {}, not {}", field.name(), type->ToString(),
+                  field.type()->ToString());
+    }
+    TRANCHE_ARROW_ASSIGN(columns[i], "decode", field.name(), arrow::compute::Cast(*columns[i], field.type()));
+  }
+  return arrow::RecordBatch::Make(schema, rows.num_rows(), std::move(columns));
+}
 
 std::string SegmentPath(const std::string& folder, int number) {
   return fmt::format("{}/{:06}.arrow", folder, number);

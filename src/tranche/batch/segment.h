@@ -43,6 +43,9 @@ class SegmentWriter {
 
 // The schema in which segments of `schema` are written and read: without dictionaries, at any depth.
 std::shared_ptr<arrow::Schema> PlainSchema(const arrow::Schema& schema);
+// Rows as they are in a segment. `schema`: the plain one.
+Result<std::shared_ptr<arrow::RecordBatch>> PlainRows(const arrow::RecordBatch& rows,
+                                                      const std::shared_ptr<arrow::Schema>& schema);
 
 // A stage's segments in order, read by row number. It grows until it is sealed or given up: whoever reads
 // beyond what is there waits for more. A copy is the same spool. Thread-safe (readers are independent).

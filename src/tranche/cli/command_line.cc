@@ -71,6 +71,7 @@ void AddRun(CLI::App& app, Action& chosen) {
                     "Take the ledger in the target as it is, though it differs.");
   run.app->add_flag("--keep-batches", run->keep_batches,
                     "Keep the ledger's batch rows when the run is finished.");
+  run.app->add_option("--segment", run->segment)->group("");  // for tests, which have few rows
   run.app->add_option("--scratch", run->scratch)->group("");  // how `prove` starts it: not for people
   run.app->footer(
       "Exit codes: 0 done, or nothing new; 1 stopped, run it again to resume; 2 the job or the command line "

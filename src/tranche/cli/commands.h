@@ -25,6 +25,7 @@ struct RunFlags {
   bool keep_batches = false;
   bool watch = false;
   int64_t limit = 0;
+  std::string segment;  // bytes of a spool's segment: for tests
   std::string scratch;  // a trial's folder: the job is rehearsed there (prove/rehearsal.h)
 };
 Status RunCommand(Session& session, const RunFlags& flags);

@@ -9,6 +9,8 @@
 namespace tranche {
 namespace {
 
+constexpr int64_t kRehearsedSegment = 32 << 10;  // of few rows: so that stores begin before all is read
+
 using Set = std::map<std::string, std::string>;
 
 std::optional<std::chrono::sys_days> ParseDay(const std::string& text) {
@@ -74,11 +76,15 @@ Status RunOne(Session& session, const RunFlags& flags, const std::string& path, 
                      .keep_batches = flags.keep_batches,
                      .version = kVersion};
   if (flags.limit > 0) options.limit = flags.limit;
+  if (!flags.segment.empty()) {
+    TRANCHE_ASSIGN(options.segment_bytes, ParseSize(flags.segment));
+  }
   std::optional<Rehearsal> rehearsal;
   if (!flags.scratch.empty()) {
     TRANCHE_ASSIGN(rehearsal, Rehearsal::Open(session.registry(), flags.scratch));
     options.state_folder = rehearsal->state_folder();
     options.seed = rehearsal->settings().seed;
+    options.segment_bytes = kRehearsedSegment;
   }
   const JobLoader load = [&](const Set& values, const std::string& run_id) -> Result<Job> {
     TRANCHE_ASSIGN(Job job, session.Load(path, values, run_id));

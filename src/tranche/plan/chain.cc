@@ -61,6 +61,7 @@ void Chain::Inherit(const PlannedStage& part) {
   stage_.filters = stage_.filters || part.filters;
   stage_.folds = stage_.folds || part.folds;
   stage_.opaque = stage_.opaque || part.opaque;
+  stage_.row_wise = stage_.row_wise && part.row_wise;
 }
 
 Relation Chain::StubOf(const Relation& relation) const {
@@ -122,6 +123,9 @@ Status Chain::Add(const StepItem& item) {
     return output;
   });
   if (!wrapped) return fail(std::move(wrapped).error());
+  const bool keeps_rows =
+      step->cardinality() == Step::Cardinality::kSame || step->cardinality() == Step::Cardinality::kFilters;
+  if (step->blocking() || !keeps_rows) stage_.row_wise = false;
   switch (step->cardinality()) {
     case Step::Cardinality::kSame:
       break;

@@ -5,6 +5,7 @@
 
 #include "tranche/batch/cutter.h"
 #include "tranche/plan/chain.h"
+#include "tranche/plan/steady.h"
 #include "tranche/plan/unused.h"
 
 namespace tranche {
@@ -299,7 +300,10 @@ Result<Plan> MakePlan(const Job& job, const Sources& sources, Engine& engine, ui
       if (count > 1) spooled.insert(input);
     }
     if (spooled.size() == before) {
-      for (PlannedStage& stage : plan.stages) FindUnusedColumns(stage, plan, sources, job.values, engine);
+      for (PlannedStage& stage : plan.stages) {
+        FindUnusedColumns(stage, plan, sources, job.values, engine);
+        TRANCHE_TRY(FindSteady(stage, job, engine));
+      }
       for (const Input& input : job.inputs) {
         if (!readers.contains(input.name)) {
           plan.warnings.push_back(fmt::format("input '{}' is not used", input.name));

@@ -47,6 +47,8 @@ struct PlannedStage {
                          // check left"
   bool filters = false;  // has a step that drops rows one by one
   bool folds = false;    // ends in an aggregate whose hidden count is still there
+  bool row_wise = true;  // each step takes a row by itself, and hands on that row or none
+  bool steady = false;   // its query gives the same rows in the same order each time (plan/steady.h)
   bool opaque = false;   // join, dedupe, limit, sample, sql: no equation between in and out
 
   bool marked() const;  // may hold refused rows

@@ -73,7 +73,7 @@ struct ReportData {
   //   Σ flows.rows = filtered + rejected + (folds ? folded : rows)
   struct Stage {
     std::string name;  // "prepared", "branch by_month"
-    std::string kind;  // "whole spool", "direct"
+    std::string kind;  // "whole spool", "streamed spool", "direct"
     std::vector<Flow> from;
     std::vector<std::string> steps;  // in order: "filter (prepare 2)"
     std::string sql;

@@ -29,6 +29,12 @@ Status RejectBudget::TooMany(const std::string& place, int64_t rejected, const R
       .Hint("`tranche rejects list` shows them; mend the rows, or raise `rejects`");
 }
 
+bool RejectBudget::judges_ends() const {
+  bool ends = limit_.percent.has_value();
+  for (const auto& [origin, limit] : own_) ends = ends || limit.percent.has_value();
+  return ends;
+}
+
 int64_t RejectBudget::Rest() const {
   int64_t sum = 0;
   for (const auto& [origin, count] : rejected_) {

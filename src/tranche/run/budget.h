@@ -20,6 +20,8 @@ class RejectBudget {
  public:
   explicit RejectBudget(const Job& job);
 
+  // Some limit is a percentage: whether the run may go on is known only when all rows were read.
+  bool judges_ends() const;
   // `count` more rejects of a place; an Error of Code::kData if that is too many already.
   Status Add(const std::string& origin, int64_t count);
   // What a place that is made anew had added before.

@@ -29,7 +29,8 @@ struct RunOptions {
   std::optional<uint64_t> seed;  // of the steps that choose by chance; else it is chosen by chance itself
   int64_t memory = 0;            // bytes; what `memory:` or the machine says
   int threads = 0;
-  std::string version;  // of tranche
+  std::optional<int64_t> segment_bytes;  // of a spool; for tests and `prove`, which have few rows
+  std::string version;                   // of tranche
 };
 
 // Counters that the progress line shows.

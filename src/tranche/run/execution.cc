@@ -1,6 +1,7 @@
 #include "tranche/run/execution.h"
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <thread>
 
@@ -13,7 +14,9 @@
 namespace tranche {
 namespace {
 
-constexpr std::string_view kStoring = "storing";
+constexpr std::string_view kStoring = "storing";       // a note, with one of these
+constexpr std::string_view kWhileRead = "while read";  // rows are stored, and not all of them are sealed
+constexpr std::string_view kSealed = "true";
 
 bool IsDirect(const Plan& plan) { return plan.stores.size() == 1 && plan.stores.front().direct; }
 
@@ -31,6 +34,7 @@ auto* Named(Items& items, std::string_view name) {
 struct Execution::Storing {
   Spool spool;
   Status outcome = {};
+  std::atomic<bool> failed = false;
   std::jthread thread = {};  // last: it is joined before the rest goes
 
   explicit Storing(Spool rows) : spool(std::move(rows)) {}
@@ -46,7 +50,8 @@ Execution::~Execution() = default;
 Status Execution::Run() {
   StopSignal::Watch watch(context_.stop, context_.engine);
   TRANCHE_ASSIGN(auto noted, context_.state.Note(context_.run.id, "", kStoring));
-  storing_ = noted.has_value();
+  streaming_ = noted == kWhileRead;
+  storing_ = noted == kSealed;
   TRANCHE_TRY(PrepareInputs());
   TRANCHE_TRY(MakeStages());
   TRANCHE_TRY(StoreAll());
@@ -61,6 +66,10 @@ Status Execution::PrepareInputs() {
   if (!resumed_ || storing_) return OpenInputs(context_.job, sources_, splits, inputs);
   const std::vector<std::string> changes = ChangesSince(splits);
   if (changes.empty()) return OpenInputs(context_.job, sources_, splits, inputs);
+  if (streaming_) {
+    return Fail(Code::kData, "{}, and rows of it are stored already", changes.front())
+        .Hint("put it back as it was to let the run finish; or --again: give it up (what it stored stays)");
+  }
   context_.log.Info("begins anew, nothing was stored yet", {{"because", changes.front()}});
   TRANCHE_ASSIGN(auto stages, context_.state.Stages(context_.run.id));
   TRANCHE_TRY(DropStages(stages));
@@ -101,15 +110,17 @@ Status Execution::DropStages(const std::vector<StageRecord>& stages) {
 Status Execution::MakeStages() {
   while (true) {
     Status made = TryStages();
-    if (!made) under_way_.clear();
+    if (!made) EndStores();
     if (made || context_.stop.requested()) return made;
     bool again = false;
     for (auto& [name, source] : sources_) again = again || source->Recover(made.error());
     if (!again) return made;
     // The plan changes with what the sources hand on now: nothing of the old one is kept.
     TRANCHE_TRY(context_.state.ReplaceSplits(context_.run.id, CurrentSplits(context_.job, sources_)));
-    TRANCHE_ASSIGN(auto stages, context_.state.Stages(context_.run.id));
-    TRANCHE_TRY(DropStages(stages));
+    if (!streaming_) {
+      TRANCHE_ASSIGN(auto stages, context_.state.Stages(context_.run.id));
+      TRANCHE_TRY(DropStages(stages));
+    }
     for (const auto& [name, stage] : sealed_) {
       for (const auto& [origin, count] : stage.tally.rejected) context_.budget.TakeBack(origin, count);
       for (const auto& [input, tally] : stage.tally.inputs)
@@ -130,8 +141,13 @@ Status Execution::TryStages() {
   Spooler spooler(context_, sources_);
   for (const PlannedStage& stage : plan_.stages) {
     std::optional<SealedStage> sealed;
+    const StageRecord* begun_before = nullptr;
     for (const StageRecord& record : records) {
       if (record.name != stage.name) continue;
+      if (!record.sealed && streaming_) {
+        begun_before = &record;
+        continue;
+      }
       if (!record.sealed) {
         TRANCHE_TRY(DropStages({record}));
         continue;
@@ -145,12 +161,10 @@ Status Execution::TryStages() {
       }
     }
     if (!sealed) {
-      TRANCHE_ASSIGN(sealed, spooler.Make(stage, sealed_, [&](const std::string& id, const Spool& spool) {
-        for (size_t i = 0; i < plan_.stores.size(); ++i) {
-          const PlannedStore& store = plan_.stores[i];
-          if (store.stage == stage.name && store.sink->aside()) Start(i, id, spool);
-        }
-      }));
+      auto begun = [&](const std::string& id, const Spool& spool, bool flows) {
+        return StoreWhileItGrows(stage, id, spool, flows);
+      };
+      TRANCHE_ASSIGN(sealed, spooler.Make(stage, sealed_, begun, begun_before));
     }
     DescribeStage(stage, sealed->tally, false);
     sealed_[stage.name] = *std::move(sealed);
@@ -187,16 +201,48 @@ Status Execution::MakeWorkers() {
   return {};
 }
 
-// From here on the inputs are not looked at any more.
-Status Execution::NoteStoring() {
-  if (storing_) return {};
-  storing_ = true;
-  return context_.state.SetNote(context_.run.id, "", kStoring, "true");
+Status Execution::NoteStoring(std::string_view how) {
+  if (storing_ || (streaming_ && how == kWhileRead)) return {};
+  TRANCHE_TRY(context_.state.SetNote(context_.run.id, "", kStoring, how));
+  streaming_ = how == kWhileRead;
+  storing_ = how == kSealed;
+  return {};
+}
+
+bool Execution::Streams(const PlannedStage& stage) const {
+  return stage.steady && plan_.stages.size() == 1 && !context_.options.limit &&
+         !context_.budget.judges_ends();
+}
+
+// Nobody sees the rows of a store aside; the others wait until it is sure that there will be more than one
+// segment: a job of few rows is read to its end before anything is stored.
+Status Execution::StoreWhileItGrows(const PlannedStage& stage, const std::string& id, const Spool& spool,
+                                    bool flows) {
+  const bool streams = flows && Streams(stage);
+  for (size_t i = 0; i < plan_.stores.size(); ++i) {
+    const PlannedStore& store = plan_.stores[i];
+    const auto begun = under_way_.find(i);
+    if (begun != under_way_.end()) {
+      if (!begun->second->failed) continue;
+      begun->second->thread.join();
+      return std::move(begun->second->outcome);
+    }
+    if (store.stage != stage.name || store.sink->whole() || (!streams && !store.sink->aside())) continue;
+    if (!store.sink->aside()) TRANCHE_TRY(NoteStoring(kWhileRead));
+    Start(i, id, spool);
+  }
+  return {};
+}
+
+// They finish the batches in hand.
+void Execution::EndStores() {
+  under_way_.clear();
+  for (auto& worker : workers_) worker->TakeBack();
 }
 
 Status Execution::StoreAll() {
   if (IsDirect(plan_)) return {};  // its stage and its store are one
-  TRANCHE_TRY(NoteStoring());
+  TRANCHE_TRY(NoteStoring(kSealed));
   for (size_t i = 0; i < workers_.size(); ++i) {
     const SealedStage& stage = sealed_.at(plan_.stores[i].stage);
     context_.progress.rows_to_store += stage.spool->rows();
@@ -215,6 +261,7 @@ void Execution::Start(size_t store, const std::string& stage_id, const Spool& sp
   storing.thread = std::jthread([&storing, &worker = *workers_[store], stage_id] {
     storing.outcome = worker.Open(VisibleSchema(*storing.spool.schema()), stage_id, storing.spool.rows());
     if (storing.outcome) storing.outcome = worker.Store(storing.spool);
+    if (!storing.outcome) storing.failed = true;
   });
 }
 
@@ -262,7 +309,7 @@ Status Execution::Finish() {
   }
   context_.report.balanced = true;
   TRANCHE_TRY(Failpoint("run.balanced"));
-  TRANCHE_TRY(NoteStoring());
+  TRANCHE_TRY(NoteStoring(kSealed));
   for (auto& worker : workers_) TRANCHE_TRY(worker->Finish());
   workers_.clear();
   return {};
@@ -293,7 +340,7 @@ void Execution::Describe() {
 
 void Execution::DescribeStage(const PlannedStage& stage, const StageTally& tally, bool direct) {
   ReportData::Stage& described = *Named(context_.report.stages, stage.name);
-  described.kind = direct ? "direct" : "whole spool";
+  described.kind = direct ? "direct" : Streams(stage) ? "streamed spool" : "whole spool";
   described.sql = stage.query.text();
   described.equation = !stage.opaque;
   described.folds = stage.folds;

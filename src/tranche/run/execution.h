@@ -28,7 +28,12 @@ class Execution {
   Status MakeStages();
   Status TryStages();
   Status DropStages(const std::vector<StageRecord>& stages);
-  Status NoteStoring();
+  Status NoteStoring(std::string_view how);
+  // Whether stores may begin before the stage is sealed.
+  bool Streams(const PlannedStage& stage) const;
+  // Starts the stores of a stage that grows; an error of one that has begun ends the run.
+  Status StoreWhileItGrows(const PlannedStage& stage, const std::string& id, const Spool& spool, bool flows);
+  void EndStores();
   Status MakeWorkers();
   // Lets the store take the stage's rows, in a thread of its own.
   void Start(size_t store, const std::string& stage_id, const Spool& spool);
@@ -43,8 +48,10 @@ class Execution {
   RunContext& context_;
   Sources sources_;
   bool resumed_;
-  bool storing_ =
-      false;  // a store was opened, in this start or an earlier one: inputs are not looked at any more
+  // A store was opened, in this start or an earlier one: the inputs must stay as they are while they are read
+  // (streaming), and are not looked at any more when all is sealed (storing).
+  bool streaming_ = false;
+  bool storing_ = false;
   Plan plan_;
   std::map<std::string, SealedStage> sealed_;
   std::vector<std::unique_ptr<StoreWorker>> workers_;

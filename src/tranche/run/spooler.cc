@@ -17,6 +17,7 @@ namespace tranche {
 namespace {
 
 constexpr int64_t kSegmentBytes = 64 << 20;
+constexpr int64_t kSteadySegmentBytes = 16 << 20;  // stores begin with the first
 
 // Rejects that are not in the state yet: few enough to be held.
 class PendingRejects {
@@ -81,8 +82,15 @@ Reject ParseMark(std::string_view mark, int64_t row) {
 // tally.
 class Sealer {
  public:
-  Sealer(RunContext& context, const std::string& stage_id, StageTally& tally)
-      : context_(context), stage_id_(stage_id), folder_(context.SpoolFolder(stage_id)), tally_(tally) {}
+  Sealer(RunContext& context, const std::string& stage_id, int64_t segment_bytes,
+         std::vector<SegmentInfo> kept, std::function<Status(const Spool&)> flows, StageTally& tally)
+      : context_(context),
+        stage_id_(stage_id),
+        folder_(context.SpoolFolder(stage_id)),
+        segment_bytes_(segment_bytes),
+        kept_segments_(std::move(kept)),
+        flows_(std::move(flows)),
+        tally_(tally) {}
 
   Status Open(const arrow::Schema& incoming) {
     arrow::FieldVector kept;
@@ -98,7 +106,15 @@ class Sealer {
       }
     }
     spool_.emplace(folder_, arrow::schema(std::move(kept)));
-    return MakeFolders(folder_);
+    for (SegmentInfo& segment : kept_segments_) spool_->Append(std::move(segment));
+    number_ = static_cast<int>(kept_segments_.size());
+    TRANCHE_TRY(spool_->Verify());
+    if (number_ > 0) {
+      kept_rows_ = spool_->rows();
+      TRANCHE_ASSIGN(before_, spool_->Read({0, kept_rows_}));
+    }
+    TRANCHE_TRY(MakeFolders(folder_));
+    return number_ > 0 ? flows_(*spool_) : Status();
   }
 
   Status Add(const std::shared_ptr<arrow::RecordBatch>& incoming) {
@@ -108,17 +124,19 @@ class Sealer {
     if (rows->num_rows() == 0) return {};
     if (rows_column_ >= 0) Fold(*rows);
     TRANCHE_ARROW_ASSIGN(auto selected, "take columns of", "a stage", rows->SelectColumns(kept_));
-    if (writer_ == nullptr) {
-      TRANCHE_ASSIGN(writer_, SegmentWriter::Make(folder_, number_, tally_.rows, spool_->schema()));
+    if (tally_.rows < kept_rows_) TRANCHE_TRY(PassOver(selected));
+    if (selected->num_rows() == 0) return {};
+    // Not many rows more than a segment has room for: the engine hands on more of them at a time.
+    const int64_t bytes = std::max<int64_t>(RowBytes(*selected, 0, selected->num_rows()), 1);
+    const int64_t step = std::max<int64_t>(selected->num_rows() * segment_bytes_ / bytes, 1);
+    for (int64_t from = 0; from < selected->num_rows(); from += step) {
+      TRANCHE_TRY(Write(*selected->Slice(from, step)));
     }
-    TRANCHE_TRY(writer_->Write(*selected));
-    tally_.rows += rows->num_rows();
-    context_.progress.rows_read += rows->num_rows();
-    if (writer_->bytes_written() >= kSegmentBytes) return SealSegment();
     return {};
   }
 
   Status Close() {
+    if (tally_.rows < kept_rows_) return Differs();
     if (writer_ != nullptr) TRANCHE_TRY(SealSegment());
     TRANCHE_TRY(FlushRejects());
     spool_->Seal();
@@ -128,6 +146,18 @@ class Sealer {
   const Spool& spool() const { return *spool_; }
 
  private:
+  Status Write(const arrow::RecordBatch& rows) {
+    if (writer_ == nullptr) {
+      if (number_ > 0) TRANCHE_TRY(flows_(*spool_));
+      TRANCHE_ASSIGN(writer_, SegmentWriter::Make(folder_, number_, tally_.rows, spool_->schema()));
+    }
+    TRANCHE_TRY(writer_->Write(rows));
+    tally_.rows += rows.num_rows();
+    context_.progress.rows_read += rows.num_rows();
+    if (writer_->bytes_written() >= segment_bytes_) return SealSegment();
+    return {};
+  }
+
   Status TakeMarked(std::shared_ptr<arrow::RecordBatch>& rows) {
     const auto& marks = static_cast<const arrow::StringArray&>(*rows->column(reject_column_));
     if (marks.null_count() == marks.length()) return {};
@@ -161,6 +191,36 @@ class Sealer {
     for (int64_t i = 0; i < counts.length(); ++i) tally_.folded += counts.Value(i);
   }
 
+  // Takes the rows away that the kept segments have; they must be the same.
+  Status PassOver(std::shared_ptr<arrow::RecordBatch>& rows) {
+    TRANCHE_ASSIGN(auto plain, PlainRows(*rows, spool_->schema()));
+    int64_t passed = 0;
+    while (passed < plain->num_rows() && tally_.rows < kept_rows_) {
+      if (before_rows_ == nullptr || before_rows_->num_rows() == 0) {
+        TRANCHE_ASSIGN(before_rows_, before_->Next());
+        if (before_rows_ == nullptr) return Differs();
+      }
+      const int64_t count = std::min(plain->num_rows() - passed, before_rows_->num_rows());
+      const bool same =
+          plain->Slice(passed, count)
+              ->Equals(*before_rows_->Slice(0, count), /*check_metadata=*/false,
+                       arrow::EqualOptions::Defaults().nans_equal(true).signed_zeros_equal(false));
+      if (!same) return Differs();
+      before_rows_ = before_rows_->Slice(count);
+      passed += count;
+      tally_.rows += count;
+      context_.progress.rows_read += count;
+    }
+    rows = rows->Slice(passed);
+    return {};
+  }
+
+  static Error Differs() {
+    return Fail(Code::kData,
+                "the input gives other rows than when this run began, and some are stored already")
+        .Hint("put it back as it was to let the run finish; or --again: give it up (what it stored stays)");
+  }
+
   Status SealSegment() {
     TRANCHE_ASSIGN(SegmentInfo segment, writer_->Seal());
     writer_.reset();
@@ -176,6 +236,9 @@ class Sealer {
   RunContext& context_;
   std::string stage_id_;
   std::string folder_;
+  int64_t segment_bytes_;
+  std::vector<SegmentInfo> kept_segments_;     // until it is open
+  std::function<Status(const Spool&)> flows_;  // a segment is there, and rows come that are not in it
   StageTally& tally_;
   std::optional<Spool> spool_;
   std::vector<int> kept_;
@@ -183,6 +246,9 @@ class Sealer {
   int rows_column_ = -1;
   int64_t arrived_ = 0;
   int number_ = 0;
+  int64_t kept_rows_ = 0;
+  std::unique_ptr<Spool::Reader> before_;  // over those
+  std::shared_ptr<arrow::RecordBatch> before_rows_;
   std::unique_ptr<SegmentWriter> writer_;
   PendingRejects pending_;
 };
@@ -325,6 +391,10 @@ Status Spooler::CheckBefore(const PlannedStage& stage, const std::map<std::strin
   return {};
 }
 
+int64_t Spooler::SegmentBytes(const PlannedStage& stage) const {
+  return context_.options.segment_bytes.value_or(stage.steady ? kSteadySegmentBytes : kSegmentBytes);
+}
+
 Status Spooler::CheckAfter(const PlannedStage& stage, const Spool& spool) {
   for (const Guard& guard : stage.guards) {
     if (guard.when != Guard::When::kAfter) continue;
@@ -365,13 +435,14 @@ Status Spooler::Tally(const PlannedStage& stage, const std::string& stage_id, En
 
 Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::string& id,
                                       const std::map<std::string, SealedStage>& sealed, const Begun& begun,
-                                      StageTally& tally) {
+                                      std::vector<SegmentInfo> kept, StageTally& tally) {
   TRANCHE_ASSIGN(Composed composed, Compose(stage, stage.query, sealed));
-  Sealer sealer(context_, id, tally);
+  auto flows = [&](const Spool& spool) { return begun(id, spool, /*flows=*/true); };
+  Sealer sealer(context_, id, SegmentBytes(stage), std::move(kept), flows, tally);
   auto spool = [&]() -> Status {
     TRANCHE_ASSIGN(auto reader, context_.engine.Run({composed.sql, &context_.job.values}));
     TRANCHE_TRY(sealer.Open(*reader->schema()));
-    begun(id, sealer.spool());
+    TRANCHE_TRY(begun(id, sealer.spool(), /*flows=*/false));
     while (true) {
       TRANCHE_TRY(context_.stop.Check());
       TRANCHE_ASSIGN(auto rows, reader->Next());
@@ -391,14 +462,21 @@ Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::stri
 }
 
 Result<SealedStage> Spooler::Make(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed,
-                                  const Begun& begun) {
+                                  const Begun& begun, const StageRecord* begun_before) {
   TRANCHE_TRY(CheckBefore(stage, sealed));
   const int64_t started = context_.clock.SteadyNanos();
   StageRecord record{.name = stage.name, .id = NewId()};
-  TRANCHE_TRY(context_.state.AddStage(context_.run.id, record));
+  std::vector<SegmentInfo> kept;
+  if (begun_before != nullptr) {
+    record = *begun_before;
+    TRANCHE_TRY(context_.state.DropStageRejects(record.id));
+    TRANCHE_ASSIGN(kept, context_.state.Segments(record.id));
+  } else {
+    TRANCHE_TRY(context_.state.AddStage(context_.run.id, record));
+  }
   TRANCHE_TRY(Failpoint("spool.begun"));
   StageTally tally{.query = HashHex(stage.query.text())};
-  auto made = MakeOnce(stage, record.id, sealed, begun, tally);
+  auto made = MakeOnce(stage, record.id, sealed, begun, std::move(kept), tally);
   if (!made) {
     for (const auto& [origin, count] : tally.rejected) context_.budget.TakeBack(origin, count);
     return std::move(made).error();

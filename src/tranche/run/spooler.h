@@ -47,12 +47,15 @@ class Spooler {
 
   // Takes over a stage that an earlier start of the run has sealed; its checksums are verified.
   Result<SealedStage> Resume(const PlannedStage& stage, const StageRecord& record);
-  // Told of a stage when its columns are known: the spool grows from now on.
-  using Begun = std::function<void(const std::string& id, const Spool& spool)>;
+  // Told of a stage when its columns are known: the spool grows from now on; and, with `flows`, each time
+  // that a segment is there and more rows come. An error of it ends the making.
+  using Begun = std::function<Status(const std::string& id, const Spool& spool, bool flows)>;
   // Runs its query and seals it. `sealed`: the stages before it. After an error a part of it may lie in the
-  // state (its rejects, for people to see); the next start drops that.
+  // state (its rejects, for people to see); the next start drops that, or goes on with it: `begun_before` is
+  // the record of a steady stage whose segments stay. Its query is run again from the start, and the rows
+  // that they have are compared and passed over.
   Result<SealedStage> Make(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed,
-                           const Begun& begun);
+                           const Begun& begun, const StageRecord* begun_before = nullptr);
 
   // Counts the rejects of a stage that an earlier start has made.
   Status Charge(const StageTally& tally);
@@ -75,7 +78,8 @@ class Spooler {
  private:
   Result<SealedStage> MakeOnce(const PlannedStage& stage, const std::string& id,
                                const std::map<std::string, SealedStage>& sealed, const Begun& begun,
-                               StageTally& tally);
+                               std::vector<SegmentInfo> kept, StageTally& tally);
+  int64_t SegmentBytes(const PlannedStage& stage) const;
   Status CheckAfter(const PlannedStage& stage, const Spool& spool);
   Status RunGuard(const Guard& guard, const SqlText& sql);
   SourceContext ContextOf(const std::string& input);

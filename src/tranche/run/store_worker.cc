@@ -191,6 +191,12 @@ Status StoreWorker::Write(Lane& lane, Cutter& cutter) {
   return written;
 }
 
+void StoreWorker::TakeBack() {
+  context_.budget.TakeBack("store " + name(), opened_.counts.rejected);
+  context_.progress.rows_stored -= opened_.counts.stored;
+  opened_ = {};
+}
+
 Status StoreWorker::Forget() {
   for (const Span& span : opened_.committed.spans()) TRANCHE_TRY(journal_->Remove(span));
   opened_ = {};

@@ -31,6 +31,8 @@ class StoreWorker {
   bool complete() const;  // all spans of [0, rows) are committed
   // Cuts the gaps and writes them, as the rows come.
   Status Store(const Spool& spool);
+  // Before it goes, and another one takes over: what it has added to the run's counts.
+  void TakeBack();
   // Gives up what a direct store has journalled: its stage is made anew.
   Status Forget();
   // The whole query goes into the store; used where the stage has no spool.

@@ -137,6 +137,14 @@ class SqliteState : public State {
     });
   }
 
+  Status DropStageRejects(const std::string& stage_id) override {
+    return Write([&]() -> Status {
+      return database_->Execute(
+          "DELETE FROM reject WHERE stage = ?1 OR segment IN (SELECT id FROM segment WHERE stage = ?1)",
+          {stage_id});
+    });
+  }
+
   Status AddStageRejects(const std::string& stage_id, const std::vector<Reject>& rejects) override {
     if (rejects.empty()) return {};
     return Write([&]() -> Status {

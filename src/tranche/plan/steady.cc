@@ -1,0 +1,55 @@
+#include "tranche/plan/steady.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "tranche/batch/cutter.h"
+#include "tranche/connector/sql_state.h"
+
+namespace tranche {
+namespace {
+
+// Words of SQL that do not stand within quotes, in lower case.
+std::set<std::string> WordsOf(std::string_view sql) {
+  std::set<std::string> words;
+  std::string word;
+  SqlState state(sql);
+  for (size_t i = 0; i < sql.size(); i = state.Step(i)) {
+    const auto c = static_cast<unsigned char>(sql[i]);
+    if (state.in() == SqlState::In::kCode && (std::isalnum(c) || c == '_')) {
+      word += static_cast<char>(std::tolower(c));
+    } else if (!word.empty()) {
+      words.insert(std::exchange(word, ""));
+    }
+  }
+  words.insert(word);
+  return words;
+}
+
+// By the engine: everything but what gives the same for the same values in every query.
+Result<std::set<std::string>> MoodyWords(Engine& engine) {
+  TRANCHE_ASSIGN(auto rows,
+                 engine.Select({SqlText("SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
+                                        "WHERE stability <> 'CONSISTENT' AND function_name <> 'error'")}));
+  std::set<std::string> words{"over",           "qualify",           "order",           "limit",
+                              "tablesample",    "current_date",      "current_time",    "localtime",
+                              "localtimestamp", "current_timestamp", "get_current_time"};
+  for (const TextRow& row : rows) words.insert(row.at(0).value_or(""));
+  return words;
+}
+
+}  // namespace
+
+Status FindSteady(PlannedStage& stage, const Job& job, Engine& engine) {
+  stage.steady = false;
+  if (!stage.row_wise || stage.inputs.size() != 1 || !stage.stages.empty() || !stage.guards.empty())
+    return {};
+  const bool kept = std::ranges::all_of(stage.hidden, [](const auto& name) { return name == kRejectColumn; });
+  if (!kept || !job.FindInput(stage.inputs.front())->spec->files) return {};
+  TRANCHE_ASSIGN(const auto moody, MoodyWords(engine));
+  stage.steady = std::ranges::none_of(WordsOf(stage.query.text()),
+                                      [&](const std::string& word) { return moody.contains(word); });
+  return {};
+}
+
+}  // namespace tranche

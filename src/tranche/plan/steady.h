@@ -1,0 +1,14 @@
+// Whether a stage's rows come out the same, and in the same order, each time its query is run over the same
+// files: then stores may begin before it is sealed, and a start after a crash reads on where the last one
+// was.
+#pragma once
+
+#include "tranche/plan/plan.h"
+
+namespace tranche {
+
+// Sets stage.steady: one input of files, steps that take row by row, and no function that answers otherwise
+// the next time (random, now), by the engine's own list. What only looks like one counts as one.
+Status FindSteady(PlannedStage& stage, const Job& job, Engine& engine);
+
+}  // namespace tranche
