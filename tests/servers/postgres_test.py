@@ -239,7 +239,7 @@ def answer_to_commit_is_lost(program, server):
             while not found and time.monotonic() < end:
                 time.sleep(0.1)
                 found = case.sql("SELECT pid FROM pg_stat_activity WHERE application_name ~ '^tranche [0-9a-f]+$' AND datname = "
-                                 f"current_database() AND state = '{state}' AND query ~ '^(UPDATE tranche_batch|COMMIT|COPY|SAVE)' "
+                                 f"current_database() AND state = '{state}' AND query ~ '^(UPDATE tranche_batch|COMMIT|COPY|RELEASE)' "
                                  "AND state_change < now() - interval '1s'")
             assert found, "no session was in a transaction"
             for pid, in found:

@@ -101,8 +101,8 @@ class Sink {
 
   // Looks at the target, before the run is recorded, and writes nothing: what is wrong already, and Open
   // would find only when all inputs are read. What may be otherwise by then (another program holds the file)
-  // is no error. `schema` as for Open, which may follow on the same sink.
-  virtual Status Check(std::shared_ptr<arrow::Schema>, Engine&) { return {}; }
+  // is no error. `schema` as for Open, which may follow on the same sink; `timeout` as in its context.
+  virtual Status Check(std::shared_ptr<arrow::Schema>, Engine&, std::optional<Duration>) { return {}; }
 
   // Creates or checks the target, takes the fence, reads the ledger. `schema`: visible columns of the stage.
   virtual Result<Opened> Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) = 0;

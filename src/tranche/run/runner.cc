@@ -232,7 +232,7 @@ class Runner {
       TRANCHE_ASSIGN(auto reader, env_.engine.Run({SqlText("SELECT * FROM " + stub)}));
       auto schema = reader->schema();
       reader.reset();  // the sink may use the session
-      Status fits = store.sink->Check(std::move(schema), env_.engine);
+      Status fits = store.sink->Check(std::move(schema), env_.engine, store.store->retry.timeout);
       if (!fits) return std::move(fits).error().At(store.store->place);
     }
     return {};

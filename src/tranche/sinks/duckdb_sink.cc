@@ -28,7 +28,8 @@ class DuckDbStore : public Sink {
  public:
   explicit DuckDbStore(DatabaseOptions options) : options_(std::move(options)) {}
 
-  Status Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) override;
+  Status Check(std::shared_ptr<arrow::Schema> schema, Engine& engine,
+               std::optional<Duration> timeout) override;
   Result<Opened> Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) override;
   Result<WriteReport> Write(const Batch& batch, SinkContext& context) override;
   Result<Totals> Sum(SinkContext& context) override { return ledger_->Sum(context.rows); }
@@ -142,7 +143,7 @@ Status DuckDbStore::MakeTable(const arrow::Schema& schema) {
   return {};
 }
 
-Status DuckDbStore::Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) {
+Status DuckDbStore::Check(std::shared_ptr<arrow::Schema> schema, Engine& engine, std::optional<Duration>) {
   TRANCHE_TRY(options_.Check(*schema));
   if (!Exists(options_.path)) return options_.before.empty() ? options_.CheckMissing() : Status();
   return options_.Lasting(LookIntoDuckDb(engine, options_.path, [&](Engine& session) {

@@ -148,7 +148,7 @@ Status FileSink::ForgetOtherStage(SinkContext& context) {
   return context.journal->SetNote("stage", context.stage_id);
 }
 
-Status FileSink::Check(std::shared_ptr<arrow::Schema> schema, Engine&) {
+Status FileSink::Check(std::shared_ptr<arrow::Schema> schema, Engine&, std::optional<Duration>) {
   TRANCHE_TRY(CheckColumns(*schema));
   if (options_.standard_output) return {};
   Status usable = Publisher(FollowLink(options_.target), /*run_id=*/"").Check();

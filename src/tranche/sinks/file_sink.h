@@ -42,7 +42,8 @@ class FileSink : public Sink {
   FileSink(FileOptions options, std::unique_ptr<FileFormat> format)
       : options_(std::move(options)), format_(std::move(format)) {}
 
-  Status Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) override;
+  Status Check(std::shared_ptr<arrow::Schema> schema, Engine& engine,
+               std::optional<Duration> timeout) override;
   Result<Opened> Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) override;
   Result<WriteReport> Write(const Batch& batch, SinkContext& context) override;
   Result<Totals> Sum(SinkContext& context) override;

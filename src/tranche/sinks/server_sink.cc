@@ -24,6 +24,7 @@ struct Lane {
   std::unique_ptr<ServerRows> rows;
   std::unique_ptr<ServerWriter> writer;
   std::optional<sql::Ledger> ledger;
+  Fault fault;       // of the transaction that failed last
   int64_t lost = 0;  // number of a session that may still be there
   int64_t allowed = 0;
 };
@@ -33,7 +34,8 @@ class ServerStore : public Sink {
   ServerStore(std::unique_ptr<sql::Server> server, TableOptions options)
       : server_(std::move(server)), options_(std::move(options)) {}
 
-  Status Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) override;
+  Status Check(std::shared_ptr<arrow::Schema> schema, Engine& engine,
+               std::optional<Duration> timeout) override;
   Result<Opened> Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) override;
   Result<WriteReport> Write(const Batch& batch, SinkContext& context) override;
   Result<Totals> Sum(SinkContext& context) override {
@@ -56,12 +58,15 @@ class ServerStore : public Sink {
   // Runs `work` on the store's own session, again where a failure may pass by itself.
   template <typename Work>
   auto Again(SinkContext& context, Work work) -> decltype(work());
+  // `fault` says why it failed: the ROLLBACK that follows has none.
   template <typename Work>
-  auto Transact(ServerSession& session, Work work) -> decltype(work());
+  auto Transact(ServerSession& session, Fault& fault, Work work) -> decltype(work());
+  Result<std::unique_ptr<ServerSession>> ConnectAgain(const std::string& application, SinkContext& context);
   Status TakeLock(SinkContext& context);
   Result<Opened> OpenTarget(SinkContext& context);
   Status OpenTable(SinkContext& context, const sql::Ledger::Run& run);
   Status MakeTable(const std::string& name, ServerSession& session);
+  Status CheckNames() const;
   Status CheckTakes(const sql::TableInfo& table) const;
   Status CheckRights(ServerSession& session, sql::Ledger& ledger, bool makes);
   Status CheckStored(const Opened& opened);
@@ -74,6 +79,7 @@ class ServerStore : public Sink {
   std::string application_;
   std::unique_ptr<ServerSession> lock_;     // holds the run's lock
   std::unique_ptr<ServerSession> session_;  // for all but batches
+  Fault fault_;                             // of its transaction that failed last
   std::optional<sql::Ledger> ledger_;
   Columns columns_;  // of the rows, as the engine types them
   std::shared_ptr<arrow::Schema> schema_;
@@ -88,49 +94,60 @@ auto ServerStore::Again(SinkContext& context, Work work) -> decltype(work()) {
   for (int attempt = 1;; ++attempt) {
     Status connected = Connect(context);
     if (!connected) return std::move(connected).error();
+    fault_ = {};
     auto result = work();
-    if (result || !session_ || !sql::IsTransient(session_->fault())) return result;
-    const bool lost = session_->fault().kind == Fault::Kind::kLost;
-    if (lost) session_.reset();
+    if (result) return result;
+    if (fault_.kind == Fault::Kind::kNone && session_) fault_ = session_->fault();
+    if (!sql::IsTransient(fault_)) return result;
+    if (fault_.kind == Fault::Kind::kLost) session_.reset();
     if (!context.try_again || !context.try_again(attempt)) return result;
   }
 }
 
 // A server that is not there yet, or has no room for one more session, is asked again.
-Status ServerStore::Connect(SinkContext& context) {
-  for (int attempt = 1; !session_; ++attempt) {
+Result<std::unique_ptr<ServerSession>> ServerStore::ConnectAgain(const std::string& application,
+                                                                 SinkContext& context) {
+  for (int attempt = 1;; ++attempt) {
     Fault fault;
-    auto session = server_->Connect(application_, context.timeout, &fault);
-    if (session) {
-      session_ = *std::move(session);
-      ledger_ = ledger_ ? ledger_->On(*session_) : sql::Ledger(*session_);
-      return {};
-    }
+    auto session = server_->Connect(application, context.timeout, &fault);
+    if (session) return session;
     const bool passes = sql::IsTransient(fault) && context.try_again && context.try_again(attempt);
     if (!passes) return std::move(session).error().At(options_.place);
   }
+}
+
+Status ServerStore::Connect(SinkContext& context) {
+  if (session_) return {};
+  TRANCHE_ASSIGN(session_, ConnectAgain(application_, context));
+  ledger_ = ledger_ ? ledger_->On(*session_) : sql::Ledger(*session_);
   return {};
 }
 
 template <typename Work>
-auto ServerStore::Transact(ServerSession& session, Work work) -> decltype(work()) {
-  TRANCHE_TRY(session.Execute("BEGIN"));
-  auto result = work();
-  if (!result && session.fault().kind != Fault::Kind::kLost) {
-    const Error first = result.error();
-    if (auto undone = session.Execute("ROLLBACK"); !undone) return Error(first);
-  }
+auto ServerStore::Transact(ServerSession& session, Fault& fault, Work work) -> decltype(work()) {
+  auto result = [&]() -> decltype(work()) {
+    TRANCHE_TRY(session.Execute("BEGIN"));
+    return work();
+  }();
+  if (result) return result;
+  fault = session.fault();
+  if (fault.kind != Fault::Kind::kLost)
+    (void)session.Execute("ROLLBACK");  // if it fails, so does the next BEGIN
   return result;
 }
 
-Status ServerStore::Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) {
+Status ServerStore::Check(std::shared_ptr<arrow::Schema> schema, Engine& engine,
+                          std::optional<Duration> timeout) {
   TRANCHE_TRY(options_.CheckRows(*schema));
-  auto connected = server_->Connect("tranche", std::nullopt);
+  TRANCHE_ASSIGN(auto table, BatchTable::Make(engine, schema));
+  columns_ = table->columns();
+  if (Status named = CheckNames(); !named) return std::move(named).error().At(options_.place);
+  Fault fault;
+  auto connected = server_->Connect("tranche", timeout, &fault);
+  if (!connected && fault.kind == Fault::Kind::kAgain) return {};  // it is there, and busy
   if (!connected) return std::move(connected).error();
   ServerSession& session = **connected;
   auto look = [&]() -> Status {
-    TRANCHE_ASSIGN(auto table, BatchTable::Make(engine, schema));
-    columns_ = table->columns();
     sql::Ledger ledger(session);
     TRANCHE_TRY(ledger.CheckTables());
     TRANCHE_ASSIGN(const sql::TableInfo info, session.Look(options_.table));
@@ -155,6 +172,15 @@ Status ServerStore::CheckRights(ServerSession& session, sql::Ledger& ledger, boo
   if (definitions.empty()) return Fail(Code::kJob, "this user may not make tables there");
   return Fail(Code::kJob, "this user may not make the tables of the ledger")
       .Hint("let somebody who may run:\n" + definitions);
+}
+
+Status ServerStore::CheckNames() const {
+  TRANCHE_TRY(server_->CheckName("table", options_.table));
+  TRANCHE_TRY(server_->CheckName("schema", options_.schema));
+  for (const Column& column : columns_) {
+    if (options_.Writes(column.name)) TRANCHE_TRY(server_->CheckName("column", column.name));
+  }
+  return {};
 }
 
 Status ServerStore::CheckTakes(const sql::TableInfo& table) const {
@@ -194,7 +220,7 @@ Status ServerStore::TakeLock(SinkContext& context) {
   if (lock_) return {};
   const std::string application = application_ + " lock";
   for (int attempt = 1;; ++attempt) {
-    TRANCHE_ASSIGN(auto session, server_->Connect(application, context.timeout));
+    TRANCHE_ASSIGN(auto session, ConnectAgain(application, context));
     TRANCHE_ASSIGN(auto holder, session->TryLock(context.job_key + "/" + context.store));
     if (!holder) {
       lock_ = std::move(session);
@@ -222,14 +248,13 @@ Result<Opened> ServerStore::Open(std::shared_ptr<arrow::Schema> schema, SinkCont
     // Batches of an earlier start that are still under way are ended.
     TRANCHE_TRY(session_->EndSessions(application_, 0));
     for (int attempt = 1;; ++attempt) {
-      auto done = Transact(*session_, [&]() -> Result<Opened> {
+      auto done = Transact(*session_, fault_, [&]() -> Result<Opened> {
         TRANCHE_ASSIGN(Opened opened, OpenTarget(context));
         TRANCHE_TRY(session_->Execute("COMMIT"));
         return opened;
       });
       // Another store makes the ledger at the same time.
-      const bool same_time =
-          !done && (session_->fault().code == "23505" || session_->fault().code == "42P07");
+      const bool same_time = !done && (fault_.code == "23505" || fault_.code == "42P07");
       if (!same_time || attempt == 5) return done;
       context.clock->Sleep(std::chrono::milliseconds(50 * attempt));
     }
@@ -345,16 +370,16 @@ Result<WriteReport> ServerStore::Write(const Batch& batch, SinkContext& context)
   TRANCHE_ASSIGN(ServerWriter::Refused refused, lane->rows->Load(batch));
   lane->allowed = 0;
   const int64_t number = lane->session->number();
-  auto report = Transact(*lane->session, [&] { return Attempt(*lane, batch, refused, context); });
+  auto report =
+      Transact(*lane->session, lane->fault, [&] { return Attempt(*lane, batch, refused, context); });
   if (report) return report;
-  const Fault fault = lane->session->fault();
-  if (fault.kind == Fault::Kind::kLost) {
+  if (lane->fault.kind == Fault::Kind::kLost) {
     lane->lost = number;
     lane->writer.reset();
     lane->session.reset();
     return failed(Outcome::kUnknown, report.error());
   }
-  if (fault.kind == Fault::Kind::kAgain) return failed(Outcome::kRolledBack, report.error());
+  if (lane->fault.kind == Fault::Kind::kAgain) return failed(Outcome::kRolledBack, report.error());
   return std::move(report).error().In(options_.TableName());
 }
 
@@ -405,7 +430,7 @@ Status ServerStore::Finish(SinkContext& context) {
   Status status = Again(context, [&]() -> Status {
     TRANCHE_ASSIGN(const bool finished, ledger_->Finished());
     if (finished) return {};
-    return Transact(*session_, [&]() -> Status {
+    return Transact(*session_, fault_, [&]() -> Status {
       if (options_.replaces()) {
         TRANCHE_TRY(session_->ReplaceBy(options_.table, loaded_.name));
         TRANCHE_TRY(Failpoint("replace.swapped"));

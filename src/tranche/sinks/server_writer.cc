@@ -4,19 +4,10 @@
 
 #include <arrow/record_batch.h>
 
-#include "tranche/sql/bisect.h"
-
 namespace tranche {
 namespace {
 
 constexpr std::string_view kStaging = "tranche_staging";
-constexpr size_t kAskEvery = 100;  // rejects
-
-int64_t RowsOf(const std::vector<Span>& spans) {
-  int64_t rows = 0;
-  for (Span span : spans) rows += span.rows();
-  return rows;
-}
 
 // The n-th row of spans.
 int64_t NthOf(const std::vector<Span>& spans, int64_t n) {
@@ -27,29 +18,30 @@ int64_t NthOf(const std::vector<Span>& spans, int64_t n) {
   return -1;
 }
 
-// Those rows of `spans` that are in [from, to).
-std::vector<Span> Cut(const std::vector<Span>& spans, int64_t from, int64_t to) {
-  std::vector<Span> cut;
-  for (Span span : spans) {
-    const Span part{std::max(span.from, from), std::min(span.to, to)};
-    if (part.from < part.to) cut.push_back(part);
-  }
-  return cut;
-}
-
-// Spans of indices into `spans`, as spans of rows.
-std::vector<Span> Through(const std::vector<Span>& spans, const std::vector<Span>& indices) {
+// A span of indices into `spans`, as spans of rows.
+std::vector<Span> Through(const std::vector<Span>& spans, Span indices) {
   std::vector<Span> rows;
-  for (Span index : indices) {
-    int64_t before = 0;
-    for (Span span : spans) {
-      const Span part{std::max(index.from - before, int64_t{0}) + span.from,
-                      std::min(index.to - before, span.rows()) + span.from};
-      if (part.from < part.to) rows.push_back(part);
-      before += span.rows();
-    }
+  int64_t before = 0;
+  for (Span span : spans) {
+    const Span part{std::max(indices.from - before, int64_t{0}) + span.from,
+                    std::min(indices.to - before, span.rows()) + span.from};
+    if (part.from < part.to) rows.push_back(part);
+    before += span.rows();
+    if (before >= indices.to) break;
   }
   return rows;
+}
+
+int64_t RowsOf(const std::vector<Span>& spans) {
+  int64_t rows = 0;
+  for (Span span : spans) rows += span.rows();
+  return rows;
+}
+
+// Rows of a staging table.
+std::string Where(Span positions) {
+  const std::string position = QuoteName(kPositionColumn);
+  return fmt::format("(s.{0} >= {1} AND s.{0} < {2})", position, positions.from, positions.to);
 }
 
 void Insert(std::vector<RefusedCell>& refused, RefusedCell cell) {
@@ -87,94 +79,57 @@ Status ServerWriter::Prepare() {
   return {};
 }
 
-bool ServerWriter::RowFault(const Status& status) const {
-  return !status && session_.fault().kind == sql::Fault::Kind::kRow;
-}
-
 Status ServerWriter::Settle() {
   if (!table_.deferred) return {};
   TRANCHE_TRY(session_.Execute("SET CONSTRAINTS ALL IMMEDIATE"));
   return {};
 }
 
-Result<std::optional<std::string>> ServerWriter::Probe(const std::function<Status()>& work) {
-  TRANCHE_TRY(session_.Execute("SAVEPOINT tranche_probe"));
-  Status done = work();
-  if (!done && !RowFault(done) && done.error().code != Code::kData) return std::move(done).error();
-  TRANCHE_TRY(session_.Execute("ROLLBACK TO SAVEPOINT tranche_probe"));
-  if (done) return std::nullopt;
-  return done.error().message;
+Error ServerWriter::Dropped() const {
+  return Fail(Code::kData, "a trigger or rule of table '{}' dropped the row", table_.name);
 }
 
-Result<int64_t> ServerWriter::LoadGuided(const sql::LoadTarget& target,
-                                         const std::shared_ptr<arrow::RecordBatch>& rows, Refused& refused,
-                                         const std::function<Status(int64_t)>& allow) {
-  std::vector<Span> left = Without(rows->num_rows(), refused);
-  int64_t loaded = 0;
-  size_t asked = refused.size();
-  while (RowsOf(left) > 0) {
-    TRANCHE_TRY(session_.Execute("SAVEPOINT tranche_rows"));
-    int64_t taken = 0;
-    auto load = [&](const std::vector<Span>& spans) -> Status {
-      TRANCHE_ASSIGN(taken, session_.Load(target, *rows, spans));
-      return Settle();
-    };
-    Status done = load(left);
-    if (done) {
-      loaded += taken;
-      break;
-    }
-    if (!RowFault(done)) return std::move(done).error();
+Result<std::optional<sql::Refusal>> ServerWriter::Try(const std::function<Status()>& work) {
+  if (!saved_) TRANCHE_TRY(session_.Execute("SAVEPOINT tranche_rows"));
+  if (Status done = work(); !done) {
     const sql::Fault fault = session_.fault();
+    const bool ours = fault.kind == sql::Fault::Kind::kNone && done.error().code == Code::kData;
+    if (fault.kind != sql::Fault::Kind::kRow && !ours) return std::move(done).error();
     TRANCHE_TRY(session_.Execute("ROLLBACK TO SAVEPOINT tranche_rows"));
-    if (fault.row && *fault.row < RowsOf(left)) {
-      const int64_t row = NthOf(left, *fault.row);
-      Insert(refused, {row, done.error().message, fault.column});
-      const std::vector<Span> before = Cut(left, 0, row);
-      if (RowsOf(before) == 0 || load(before)) {
-        loaded += RowsOf(before) > 0 ? taken : 0;
-        left = Cut(left, row + 1, rows->num_rows());
-      } else if (session_.fault().kind == sql::Fault::Kind::kRow) {
-        TRANCHE_TRY(session_.Execute("ROLLBACK TO SAVEPOINT tranche_rows"));
-        left = Without(rows->num_rows(), refused);  // not even they go in: once more, without the row
-        loaded = 0;
-      } else {
-        return Fail(Code::kOutside, "a batch could not be loaded: {}", done.error().message);
-      }
-    } else {  // the server does not say which
-      TRANCHE_ASSIGN(auto found, sql::Bisect(RowsOf(left), [&](const std::vector<Span>& indices) {
-                       return Probe([&] { return load(Through(left, indices)); });
-                     }));
-      if (found.empty()) return std::move(done).error();
-      for (sql::RefusedRow& row : found) Insert(refused, {NthOf(left, row.row), std::move(row.reason), ""});
-      left = Cut(Without(rows->num_rows(), refused), left.front().from, rows->num_rows());
-    }
-    if (refused.size() >= asked + kAskEvery) {
-      TRANCHE_TRY(allow(static_cast<int64_t>(refused.size())));
-      asked = refused.size();
-    }
+    saved_ = true;
+    return sql::Refusal{std::move(done.error().message), fault.column, fault.row};
   }
-  return loaded;
+  // One that stays below another keeps its locks, and thousands are more than a server has room for.
+  TRANCHE_TRY(session_.Execute("RELEASE SAVEPOINT tranche_rows"));
+  saved_ = false;
+  return std::nullopt;
 }
 
-Status ServerWriter::Write(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow) {
-  return staged_ ? WriteStaged(refused, counts, allow) : WriteDirect(refused, counts, allow);
-}
-
-Status ServerWriter::WriteDirect(Refused& refused, Counts& counts,
-                                 const std::function<Status(int64_t)>& allow) {
-  TRANCHE_ASSIGN(counts.stored, LoadGuided(target_, rows_.rows(), refused, allow));
-  counts.rejected = static_cast<int64_t>(refused.size());
+Status ServerWriter::Load(const sql::LoadTarget& target, const arrow::RecordBatch& rows, Refused& refused,
+                          const std::function<Status(int64_t)>& allow) {
+  const std::vector<Span> given = Without(rows.num_rows(), refused);
+  const auto before = static_cast<int64_t>(refused.size());
+  auto load = [&](Span indices) {
+    return Try([&]() -> Status {
+      TRANCHE_ASSIGN(const int64_t taken, session_.Load(target, rows, Through(given, indices)));
+      return taken == indices.rows() ? Settle() : Dropped();
+    });
+  };
+  TRANCHE_ASSIGN(auto found,
+                 sql::Sift(RowsOf(given), load, [&](int64_t more) { return allow(before + more); }));
+  for (sql::RefusedRow& row : found) {
+    Insert(refused, {NthOf(given, row.row), std::move(row.reason), std::move(row.column)});
+  }
   return {};
 }
 
-std::string ServerWriter::Where(const std::vector<Span>& positions) const {
-  std::string where;
-  for (Span span : positions) {
-    where += fmt::format("{}(s.{} >= {} AND s.{} < {})", where.empty() ? "(" : " OR ",
-                         QuoteName(kPositionColumn), span.from, QuoteName(kPositionColumn), span.to);
-  }
-  return where.empty() ? "(1 = 0)" : where + ")";
+Status ServerWriter::Write(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow) {
+  saved_ = false;
+  if (staged_) return WriteStaged(refused, counts, allow);
+  TRANCHE_TRY(Load(target_, *rows_.rows(), refused, allow));
+  counts.rejected = static_cast<int64_t>(refused.size());
+  counts.stored = rows_.rows()->num_rows() - counts.rejected;
+  return {};
 }
 
 // One statement over the staging table. Where the server took fewer rows than it was given, a trigger has
@@ -211,7 +166,7 @@ Status ServerWriter::Merge(const std::string& where, Counts& counts) {
   }
   TRANCHE_ASSIGN(const int64_t changed, session_.Execute(sql));
   if (changed < counts.stored && !sql.ends_with("DO NOTHING")) {
-    return Fail(Code::kData, "a trigger or rule of table '{}' dropped the row", table_.name);
+    return Dropped();
   }
   return Settle();
 }
@@ -219,7 +174,7 @@ Status ServerWriter::Merge(const std::string& where, Counts& counts) {
 Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
                                  const std::function<Status(int64_t)>& allow) {
   TRANCHE_ASSIGN(auto numbered, WithPosition(*rows_.rows()));
-  TRANCHE_ASSIGN(const int64_t staged, LoadGuided(staging_, numbered, refused, allow));
+  TRANCHE_TRY(Load(staging_, *numbered, refused, allow));
   const std::string staging = QuoteName(kStaging);
   if (!options_.key.empty()) {
     std::string keys, same;
@@ -236,33 +191,22 @@ Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
                                      "{3}) later WHERE later.{2} > s.{2}{4}",
                                      staging, keys, position, keys.substr(0, keys.size() - 2), same)));
   }
-  const std::string all = Where({{0, numbered->num_rows()}});
-  TRANCHE_TRY(session_.Execute("SAVEPOINT tranche_rows"));
-  Status merged = Merge(all, counts);
-  if (!merged && !RowFault(merged) && merged.error().code != Code::kData) return merged;
-  if (!merged) {
-    TRANCHE_TRY(session_.Execute("ROLLBACK TO SAVEPOINT tranche_rows"));
-    TRANCHE_ASSIGN(auto found, sql::Bisect(numbered->num_rows(), [&](const std::vector<Span>& positions) {
-                     return Probe([&] {
-                       Counts probed;
-                       return Merge(Where(positions), probed);
-                     });
-                   }));
-    if (found.empty()) return merged;
-    std::vector<Span> bad;
-    for (sql::RefusedRow& row : found) {
-      bad.push_back({row.row, row.row + 1});
-      Insert(refused, {row.row, std::move(row.reason), ""});
-    }
-    TRANCHE_TRY(allow(static_cast<int64_t>(refused.size())));
-    TRANCHE_TRY(session_.Execute(fmt::format("DELETE FROM {} s WHERE {}", staging, Where(bad))));
-    TRANCHE_TRY(Merge(all, counts));
+  auto merge = [&](Span positions) {
+    return Try([&]() -> Status {
+      Counts part;
+      TRANCHE_TRY(Merge(Where(positions), part));
+      counts += part;
+      return {};
+    });
+  };
+  const auto before = static_cast<int64_t>(refused.size());
+  TRANCHE_ASSIGN(auto found,
+                 sql::Sift(numbered->num_rows(), merge, [&](int64_t more) { return allow(before + more); }));
+  for (sql::RefusedRow& row : found) {
+    Insert(refused, {row.row, std::move(row.reason), std::move(row.column)});
   }
   counts.rejected = static_cast<int64_t>(refused.size());
-  if (staged != counts.superseded + counts.stored + counts.unmatched + counts.rejected -
-                    (numbered->num_rows() - staged)) {
-    return Fail(Code::kInternal, "a batch lost rows in its staging table");
-  }
+  if (!counts.balanced()) return Fail(Code::kInternal, "a batch lost rows in its staging table");
   return {};
 }
 

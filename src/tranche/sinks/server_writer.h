@@ -2,9 +2,8 @@
 // finds the rows that the server refuses; never more than the one transaction. What is counted is what the
 // server says it did.
 //
-// Appended rows go straight into the table, and the server names a refused one: the rows before it are loaded
-// again, then those behind it (2k + 1 loads for k refused rows). Rows with a key, and tables with triggers,
-// go by a staging table and one statement; refused rows are then found by halves (sql/bisect.h).
+// Appended rows go straight into the table; rows with a key, and tables with triggers, go by a staging table
+// and one statement. What is refused is tried again in parts (sql/bisect.h), each within a savepoint.
 #pragma once
 
 #include <functional>
@@ -13,6 +12,7 @@
 
 #include "tranche/connector/sink.h"
 #include "tranche/sinks/server_rows.h"
+#include "tranche/sql/bisect.h"
 #include "tranche/sql/server.h"
 
 namespace tranche {
@@ -32,23 +32,22 @@ class ServerWriter {
   Status Write(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow);
 
  private:
-  Status WriteDirect(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow);
   Status WriteStaged(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow);
-  // Loads into `target`, whatever rows are refused on the way. How many the server took.
-  Result<int64_t> LoadGuided(const sql::LoadTarget& target, const std::shared_ptr<arrow::RecordBatch>& rows,
-                             Refused& refused, const std::function<Status(int64_t)>& allow);
-  // Tries and undoes: why these rows are refused, or nothing.
-  Result<std::optional<std::string>> Probe(const std::function<Status()>& work);
+  // Into `target`, all rows but those in `refused`; adds to them.
+  Status Load(const sql::LoadTarget& target, const arrow::RecordBatch& rows, Refused& refused,
+              const std::function<Status(int64_t)>& allow);
+  // Does `work` or leaves no trace of it: nothing, or why its rows are refused.
+  Result<std::optional<sql::Refusal>> Try(const std::function<Status()>& work);
   Status Settle();  // constraints that wait for the end of the transaction
   Status Merge(const std::string& where, Counts& counts);
-  bool RowFault(const Status& status) const;
-  std::string Where(const std::vector<Span>& positions) const;
+  Error Dropped() const;
 
   sql::ServerSession& session_;
   const sql::TableInfo& table_;
   const TableOptions& options_;
   const ServerRows& rows_;
   bool staged_ = false;
+  bool saved_ = false;  // the savepoint is there: it stays when we go back to it
   sql::LoadTarget target_;
   sql::LoadTarget staging_;
 };

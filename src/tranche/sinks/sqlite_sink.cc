@@ -25,7 +25,8 @@ class SqliteStore : public Sink {
  public:
   explicit SqliteStore(DatabaseOptions options) : options_(std::move(options)) {}
 
-  Status Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) override;
+  Status Check(std::shared_ptr<arrow::Schema> schema, Engine& engine,
+               std::optional<Duration> timeout) override;
   Result<Opened> Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) override;
   Result<WriteReport> Write(const Batch& batch, SinkContext& context) override;
   Result<Totals> Sum(SinkContext& context) override { return ledger_->Sum(context.rows); }
@@ -84,7 +85,7 @@ Status SqliteStore::Connect(sqlite::Access access) {
   return {};
 }
 
-Status SqliteStore::Check(std::shared_ptr<arrow::Schema> schema, Engine& engine) {
+Status SqliteStore::Check(std::shared_ptr<arrow::Schema> schema, Engine& engine, std::optional<Duration>) {
   TRANCHE_TRY(options_.Check(*schema));
   if (!Exists(options_.path)) return options_.before.empty() ? options_.CheckMissing() : Status();
   return options_.Lasting(SqliteStore(options_).CheckTarget(std::move(schema), engine));

@@ -416,7 +416,7 @@ TEST_F(SqliteSinkTest, AFileThatMayNotBeWrittenIsFoundBeforeTheRun) {
   if (root) {
     ASSERT_EQ(seteuid(kNobody), 0);
   }
-  Status checked = Sqlite()->Check(batch.rows->schema(), *session_);
+  Status checked = Sqlite()->Check(batch.rows->schema(), *session_, std::nullopt);
   if (root) {
     ASSERT_EQ(seteuid(0), 0);
   }
@@ -428,7 +428,7 @@ TEST_F(SqliteSinkTest, AFileThatMayNotBeWrittenIsFoundBeforeTheRun) {
 TEST_F(SqliteSinkTest, ChecksBeforeTheRun) {
   Batch batch = Rows("SELECT 1 AS id, 'x' AS name");
   auto check = [&](Sink& sink) {
-    Status checked = sink.Check(batch.rows->schema(), *engine_);
+    Status checked = sink.Check(batch.rows->schema(), *engine_, std::nullopt);
     EXPECT_TRUE(checked || checked.error().code == Code::kJob);
     return checked ? "" : checked.error().ToString();
   };

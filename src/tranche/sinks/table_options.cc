@@ -5,6 +5,7 @@
 
 #include <arrow/type.h>
 
+#include "tranche/base/hash.h"
 #include "tranche/connector/step.h"
 #include "tranche/sql/ledger.h"
 #include "tranche/sql/table_name.h"
@@ -244,6 +245,17 @@ Status TableOptions::CheckRows(const arrow::Schema& rows) const {
 Status TableOptions::Lasting(Status looked) const {
   if (looked || looked.error().code != Code::kJob) return {};
   return std::move(looked).error().At(place);
+}
+
+std::string TableOptions::Staging(std::string_view run_id) const {
+  constexpr size_t kMost = 63 - 18;  // bytes of a name in PostgreSQL, without what comes behind
+  std::string name = table;
+  if (name.size() > kMost) {
+    size_t cut = kMost - 9;
+    while ((name[cut] & 0xc0) == 0x80) --cut;  // within a character
+    name = fmt::format("{}_{}", name.substr(0, cut), HashHex(table).substr(0, 8));
+  }
+  return fmt::format("{}__tranche_{}", name, run_id.substr(0, 8));
 }
 
 std::string_view TableOptions::ModeName() const {

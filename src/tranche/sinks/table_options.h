@@ -93,9 +93,8 @@ struct TableOptions {
   // Whether a table stays with its definition: `plain`, another one of its name does as well.
   bool Keeps(bool exists, bool plain) const { return exists && !(replaces() && plain); }
 
-  std::string Staging(std::string_view run_id) const {
-    return table + "__tranche_" + std::string(run_id.substr(0, 8));
-  }
+  // The table beside, of a run that replaces; a name that a server does not cut.
+  std::string Staging(std::string_view run_id) const;
   std::string TableName() const { return schema.empty() ? table : schema + "." + table; }
   std::string_view ModeName() const;
   std::string Describe(std::string_view connector, std::string_view database) const;

@@ -1,57 +1,110 @@
 #include "tranche/sql/bisect.h"
 
+#include <algorithm>
+
 namespace tranche::sql {
 namespace {
 
-class Search {
+constexpr size_t kMany = 64;       // refused rows, before we ask whether most are
+constexpr int64_t kAFew = 16;      // rows
+constexpr size_t kAskEvery = 100;  // refused rows
+
+class Sieve {
  public:
-  explicit Search(const Probe& probe) : probe_(probe) {}
+  Sieve(const Take& take, const Allow& allow) : take_(take), allow_(allow) {}
 
-  // `known`: why `span` is refused, where that is known without a probe.
-  Status Run(Span span, std::optional<std::string> known) {
-    if (!known) {
-      std::vector<Span> rows = accepted_;
-      Append(rows, span);
-      TRANCHE_ASSIGN(known, probe_(rows));
-      if (!known) {
-        Append(accepted_, span);
-        return {};
+  Result<std::vector<RefusedRow>> Run(int64_t rows) && {
+    Push({0, rows});
+    while (!left_.empty()) {
+      Piece piece = std::move(left_.back());
+      left_.pop_back();
+      // Where most rows are bad, what is tried together is refused; then the rows go in a few at a time.
+      const int64_t step = named_ ? kAFew : 1;
+      if (piece.span.rows() > step && MostAreBad(piece.span.from)) {
+        Push({piece.span.from + step, piece.span.to});
+        piece = {.span = {piece.span.from, piece.span.from + step}};
       }
+      TRANCHE_TRY(Settle(std::move(piece)));
     }
-    if (span.rows() == 1) {
-      refused_.push_back({span.from, *known});
-      return {};
-    }
-    int64_t middle = span.from + span.rows() / 2;
-    size_t before = refused_.size();
-    TRANCHE_TRY(Run({span.from, middle}, std::nullopt));
-    // A clean left half leaves the right one as the culprit; its reason is the one just heard.
-    bool left_clean = refused_.size() == before;
-    return Run({middle, span.to}, left_clean ? known : std::nullopt);
+    return std::move(refused_);
   }
-
-  std::vector<RefusedRow> Take() && { return std::move(refused_); }
 
  private:
-  static void Append(std::vector<Span>& rows, Span span) {
-    if (!rows.empty() && rows.back().to == span.from) {
-      rows.back().to = span.to;
-    } else {
-      rows.push_back(span);
-    }
+  // Rows that come next. Where it is `known` why they are refused, that holds as long as no row before them
+  // is refused that was there when it was heard.
+  struct Piece {
+    Span span;
+    std::optional<Refusal> known = std::nullopt;
+    size_t refused = 0;  // when it was heard
+  };
+
+  void Push(Span span, std::optional<Refusal> known = std::nullopt) {
+    if (span.rows() > 0) left_.push_back({span, std::move(known), refused_.size()});
   }
 
-  const Probe& probe_;
-  std::vector<Span> accepted_;
+  // `rows` are settled.
+  bool MostAreBad(int64_t rows) const {
+    return refused_.size() >= kMany && 2 * static_cast<int64_t>(refused_.size()) >= rows;
+  }
+
+  Status Settle(Piece piece) {
+    const Span span = piece.span;
+    std::optional<Refusal> why;
+    if (piece.known && piece.refused == refused_.size()) {
+      why = std::move(piece.known);
+    } else {
+      TRANCHE_ASSIGN(why, take_(span));
+    }
+    if (!why) return {};
+    if (span.rows() == 1) return Refuse(span.from, *std::move(why));
+    named_ = why->row && *why->row < span.rows();
+    if (named_) {
+      const int64_t row = span.from + *why->row;
+      why->row.reset();
+      Push({row + 1, span.to});
+      Push({row, row + 1}, std::move(why));
+      Push({span.from, row});
+    } else {
+      const int64_t middle = span.from + span.rows() / 2;
+      Push({middle, span.to}, std::move(why));
+      Push({span.from, middle});
+    }
+    return {};
+  }
+
+  Status Refuse(int64_t row, Refusal why) {
+    refused_.push_back({row, std::move(why.reason), std::move(why.column)});
+    if (allow_ && refused_.size() % kAskEvery == 0) return allow_(static_cast<int64_t>(refused_.size()));
+    return {};
+  }
+
+  const Take& take_;
+  const Allow& allow_;
+  std::vector<Piece> left_;  // disjoint, the next one last
   std::vector<RefusedRow> refused_;
+  bool named_ = false;  // the last refusal named its row
 };
 
 }  // namespace
 
+Result<std::vector<RefusedRow>> Sift(int64_t rows, const Take& take, const Allow& allow) {
+  return Sieve(take, allow).Run(rows);
+}
+
 Result<std::vector<RefusedRow>> Bisect(int64_t rows, const Probe& probe) {
-  Search search(probe);
-  if (rows > 0) TRANCHE_TRY(search.Run({0, rows}, std::nullopt));
-  return std::move(search).Take();
+  std::vector<Span> accepted;
+  return Sift(rows, [&](Span span) -> Result<std::optional<Refusal>> {
+    std::vector<Span> tried = accepted;
+    if (!tried.empty() && tried.back().to == span.from) {
+      tried.back().to = span.to;
+    } else {
+      tried.push_back(span);
+    }
+    TRANCHE_ASSIGN(auto reason, probe(tried));
+    if (reason) return Refusal{*std::move(reason), "", std::nullopt};
+    accepted = std::move(tried);
+    return std::nullopt;
+  });
 }
 
 }  // namespace tranche::sql

@@ -1,5 +1,6 @@
 #include "tranche/sql/bisect.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <set>
@@ -59,6 +60,68 @@ TEST(Bisect, FindsWhatAScanFinds) {
     double bound = 2 + 2 * expected.size() * std::ceil(std::log2(rows + 2));
     EXPECT_LE(table.probes, bound) << rows << " rows, " << expected.size() << " bad";
   }
+}
+
+// A target that keeps what it takes. It looks for doubled keys only when all rows are read, as PostgreSQL
+// does with foreign keys, and does not say then which row it was.
+TEST(Sift, FindsWhatAScanFinds) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 1000; ++round) {
+    const bool names = round % 2 == 0;
+    const int64_t rows = random() % 300;
+    Table table;
+    for (int64_t row = 0; row < rows; ++row) table.keys.push_back(random() % (1 + random() % 3000));
+    const int bad = round % 5 == 0 ? static_cast<int>(rows) : static_cast<int>(random() % 6);
+    for (int i = 0; i < bad && rows > 0; ++i) table.bad.insert(random() % rows);
+    std::set<int> kept;
+    auto take = [&](Span span) -> Result<std::optional<Refusal>> {
+      ++table.probes;
+      for (int64_t row = span.from; row < span.to; ++row) {
+        if (table.bad.contains(row))
+          return Refusal{"bad", "", names ? std::optional(row - span.from) : std::nullopt};
+      }
+      std::set<int> all = kept;
+      for (int64_t row = span.from; row < span.to; ++row) {
+        if (!all.insert(table.keys[row]).second) return Refusal{"twice", "", std::nullopt};
+      }
+      kept = std::move(all);
+      return std::nullopt;
+    };
+    auto refused = Sift(rows, take);
+    const auto expected = table.ByHand();
+    ASSERT_EQ(refused->size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ((*refused)[i].row, expected[i].row);
+      EXPECT_EQ((*refused)[i].reason, expected[i].reason);
+    }
+    const bool all_named =
+        names && std::ranges::all_of(expected, [](auto& row) { return row.reason == "bad"; });
+    if (all_named && expected.size() < 64) {
+      EXPECT_LE(table.probes, 2 * expected.size() + 1);
+    }
+    EXPECT_LE(table.probes, 2 + 2 * expected.size() * std::ceil(std::log2(rows + 2)));
+  }
+}
+
+TEST(Sift, HardlyMoreThanOneTryForARowWhereAllAreBad) {
+  for (const bool names : {false, true}) {
+    int tries = 0;
+    auto refused = Sift(10'000, [&](Span) -> Result<std::optional<Refusal>> {
+      ++tries;
+      return Refusal{"bad", "", names ? std::optional<int64_t>(0) : std::nullopt};
+    });
+    EXPECT_EQ(refused->size(), 10'000u);
+    EXPECT_LE(tries, 10'200);
+  }
+}
+
+TEST(Sift, AsksWhetherSoManyAreAllowed) {
+  auto take = [](Span) -> Result<std::optional<Refusal>> { return Refusal{"bad", "", 0}; };
+  auto refused = Sift(1000, take, [](int64_t refused) -> Status {
+    if (refused <= 300) return {};
+    return Fail(Code::kData, "too many: {}", refused);
+  });
+  EXPECT_EQ(refused.error().message, "too many: 400");
 }
 
 TEST(Bisect, AnErrorStopsIt) {

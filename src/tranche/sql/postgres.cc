@@ -149,6 +149,7 @@ class PostgresSession : public ServerSession {
         auto holders,
         Query("SELECT a.application_name || coalesce(' on ' || host(a.client_addr), '') FROM pg_locks l "
               "JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND "
+              "a.datname = current_database() AND "
               "l.classid::bigint = ($1 >> 32) & 4294967295 AND l.objid::bigint = $1 & 4294967295",
               {key}));
     return holders.empty() ? "another session" : holders[0][0].value_or("another session");
@@ -156,8 +157,8 @@ class PostgresSession : public ServerSession {
 
   Status EndSessions(const std::string& application, int64_t number) override {
     TRANCHE_TRY(
-        Query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid "
-              "<> pg_backend_pid() AND ($2 = 0 OR pid = $2)",
+        Query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND "
+              "datname = current_database() AND pid <> pg_backend_pid() AND ($2 = 0 OR pid = $2)",
               {Text(application), sql::Number(number)}));
     return {};
   }
@@ -382,6 +383,7 @@ class PostgresServer : public Server {
     const std::string text = QuoteText(*value.text);
     return value.type == "VARCHAR" ? text : fmt::format("CAST({} AS {})", text, PostgresTypeFor(value.type));
   }
+  Status CheckName(std::string_view what, std::string_view name) const override;
   std::string Describe() const override {
     return fmt::format("{}/{}", Get("host").empty() ? "localhost" : Get("host"), Get("dbname"));
   }
@@ -399,6 +401,23 @@ class PostgresServer : public Server {
   PostgresParameters parameters_;
   PostgresOptions options_;
 };
+
+// https://www.postgresql.org/docs/15/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS and
+// ddl-system-columns.html
+Status PostgresServer::CheckName(std::string_view what, std::string_view name) const {
+  constexpr size_t kMost = 63;  // bytes; the rest would be cut off, and two names may become one
+  constexpr std::string_view kOwn[] = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"};
+  if (name.size() > kMost) {
+    return Fail(Code::kJob, "the name of {} '{}' has {} bytes, and PostgreSQL takes {}", what, name,
+                name.size(), kMost)
+        .Hint("give it a shorter name");
+  }
+  if (what == "column" && std::ranges::find(kOwn, name) != std::end(kOwn)) {
+    return Fail(Code::kJob, "every table of PostgreSQL has a column '{}' of its own", name)
+        .Hint("rename it with `rename:`, or leave it out with `drop:`");
+  }
+  return {};
+}
 
 }  // namespace
 

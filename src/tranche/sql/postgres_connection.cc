@@ -120,6 +120,11 @@ Status PostgresConnection::Open(const PostgresParameters& parameters) {
       fault_.kind = Fault::Kind::kFatal;
       error.code = Code::kJob;
     }
+    if (says("too many") || says("connection slots are reserved")) {
+      fault_ = {.kind = Fault::Kind::kAgain, .code = "53300"};
+    } else if (says("the database system is")) {  // starting up, shutting down, in recovery
+      fault_ = {.kind = Fault::Kind::kAgain, .code = "57P03"};
+    }
     if (says("certificate") || says("root certificate file")) {
       error.hint = "name the authority that signed the server's certificate: …?sslrootcert=/path/to/ca.pem";
     } else if (says("server does not support SSL")) {

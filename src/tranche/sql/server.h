@@ -156,6 +156,8 @@ class Server {
 
   // A value as it stands in the server's SQL.
   virtual std::string Literal(const Value& value) const = 0;
+  // Names that the server would cut, or that are its own. `what`: column, schema, table.
+  virtual Status CheckName(std::string_view what, std::string_view name) const = 0;
 
   virtual std::string Describe() const = 0;  // "db.example.com/shop", without user and password
   virtual std::string target() const = 0;    // what names the database: host, port, database
