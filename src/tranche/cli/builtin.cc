@@ -39,6 +39,7 @@ Registry BuiltinRegistry() {
   registry.Add(ArrowSink());
   registry.Add(SqliteSink());
   registry.Add(DuckDbSink());
+  registry.Add(MariaDbSink());
   registry.Add(PostgresSink());
   return registry;
 }

@@ -14,9 +14,8 @@ using Kind = Shape::Kind;
 
 constexpr auto kReserved =
     std::to_array<std::string_view>({"input", "mark", "table", "run", "env", "secret"});
-constexpr auto kLaterConnectors =
-    std::to_array<std::string_view>({"adbc", "dynamodb", "flight_sql", "http", "images", "kafka", "mariadb",
-                                     "mysql", "s3", "snowflake", "xml"});
+constexpr auto kLaterConnectors = std::to_array<std::string_view>(
+    {"adbc", "dynamodb", "flight_sql", "http", "images", "kafka", "mysql", "s3", "snowflake", "xml"});
 constexpr auto kLaterSteps =
     std::to_array<std::string_view>({"exec", "http", "image", "mask", "predict", "python", "train"});
 constexpr auto kLaterFields =

@@ -1,6 +1,7 @@
 #include "tranche/sinks/server_rows.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
@@ -21,8 +22,25 @@ struct Conversion {
   std::string unfit;  // a condition, or empty
 };
 
+Conversion ConversionOf(const Column& column, const sql::Fit& fit);
+
+// As text, and with what the server would store otherwise than it is.
+Conversion Spelled(const Column& column, sql::Fit fit) {
+  const bool spelled = std::exchange(fit.spelled, false);
+  const std::string condition = std::exchange(fit.changed, "");
+  Conversion conversion = ConversionOf(column, fit);
+  const std::string changed = condition.empty()
+                                  ? ""
+                                  : fmt::format(fmt::runtime("({value} IS NOT NULL AND (" + condition + "))"),
+                                                fmt::arg("value", conversion.expression));
+  if (!changed.empty()) conversion.unfit += (conversion.unfit.empty() ? "" : " OR ") + changed;
+  if (spelled) conversion.expression = fmt::format("CAST({} AS VARCHAR)", conversion.expression);
+  return conversion;
+}
+
 Conversion ConversionOf(const Column& column, const sql::Fit& fit) {
   const std::string name = QuoteName(column.name);
+  if (fit.spelled || !fit.changed.empty()) return Spelled(column, fit);
   if (fit.cast == "JSON") return {fmt::format("CAST(to_json({}) AS VARCHAR)", name), ""};
   if (fit.cast.empty() && fit.wire != "uuid") return {name, ""};
   if (fit.cast == "VARCHAR") return {fmt::format("CAST({} AS VARCHAR)", name), ""};

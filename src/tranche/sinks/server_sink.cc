@@ -64,6 +64,9 @@ class ServerStore : public Sink {
   Result<std::unique_ptr<ServerSession>> ConnectAgain(const std::string& application, SinkContext& context);
   Status TakeLock(SinkContext& context);
   Result<Opened> OpenTarget(SinkContext& context);
+  Result<Opened> OpenInSteps(SinkContext& context);
+  Status Swap(SinkContext& context);
+  std::string Mark(const SinkContext& context) const { return "tranche run " + context.run_id; }
   Status OpenTable(SinkContext& context, const sql::Ledger::Run& run);
   Status MakeTable(const std::string& name, ServerSession& session);
   Status CheckNames() const;
@@ -247,6 +250,7 @@ Result<Opened> ServerStore::Open(std::shared_ptr<arrow::Schema> schema, SinkCont
     TRANCHE_TRY(TakeLock(context));
     // Batches of an earlier start that are still under way are ended.
     TRANCHE_TRY(session_->EndSessions(application_, 0));
+    if (session_->dialect().ddl_commits) return OpenInSteps(context);
     for (int attempt = 1;; ++attempt) {
       auto done = Transact(*session_, fault_, [&]() -> Result<Opened> {
         TRANCHE_ASSIGN(Opened opened, OpenTarget(context));
@@ -263,6 +267,34 @@ Result<Opened> ServerStore::Open(std::shared_ptr<arrow::Schema> schema, SinkCont
   TRANCHE_TRY(ledger_->NoteCommitted(context, 0));
   TRANCHE_TRY(Failpoint("store.opened"));
   return opened;
+}
+
+// Where a table is made, the transaction ends: it is opened in two, and what has to do with tables stands
+// between them and may be done again.
+Result<Opened> ServerStore::OpenInSteps(SinkContext& context) {
+  TRANCHE_TRY(ledger_->MakeTables());
+  auto run = Transact(*session_, fault_, [&]() -> Result<sql::Ledger::Run> {
+    TRANCHE_ASSIGN(sql::Ledger::Run entered, ledger_->Open(context, options_.TableName()));
+    TRANCHE_TRY(session_->Execute("COMMIT"));
+    return entered;
+  });
+  if (!run) return std::move(run).error();
+  finished_ = run->opened.published;
+  if (finished_) return run->opened;
+  if (!run->abandoned.empty()) {
+    TRANCHE_TRY(session_->Execute("DROP TABLE IF EXISTS " + QuoteName(options_.Staging(run->abandoned))));
+  }
+  if (run->state == sql::Ledger::State::kNew) {
+    TRANCHE_TRY(Transact(*session_, fault_, [&]() -> Status {
+      TRANCHE_TRY(RunStatements(options_.before, *session_));
+      TRANCHE_TRY(ledger_->SetState(sql::Ledger::State::kOpened));
+      TRANCHE_TRY(session_->Execute("COMMIT"));
+      return {};
+    }));
+  }
+  TRANCHE_TRY(OpenTable(context, *run));
+  if (!context.trust_target) TRANCHE_TRY(CheckStored(run->opened));
+  return run->opened;
 }
 
 Result<Opened> ServerStore::OpenTarget(SinkContext& context) {
@@ -284,13 +316,14 @@ Status ServerStore::MakeTable(const std::string& name, ServerSession& session) {
   for (const Column& column : columns_) {
     if (!options_.Writes(column.name)) continue;
     columns += fmt::format("{}{} {}", columns.empty() ? "" : ", ", QuoteName(column.name),
-                           server_->TypeFor(column.type));
+                           server_->TypeFor(column.type, options_.InKey(column.name)));
   }
   std::string key;
   for (const std::string& part : options_.key)
     key += (key.empty() ? "" : ", ") + QuoteName(FindColumn(columns_, part)->name);
   if (!key.empty()) columns += fmt::format(", PRIMARY KEY ({})", key);
-  TRANCHE_TRY(session.Execute(fmt::format("CREATE TABLE {} ({})", QuoteName(name), columns)));
+  TRANCHE_TRY(session.Execute(
+      fmt::format("CREATE TABLE {} ({}) {}", QuoteName(name), columns, session.dialect().table_options)));
   return {};
 }
 
@@ -301,13 +334,18 @@ Status ServerStore::OpenTable(SinkContext& context, const sql::Ledger::Run& run)
   if (keeps && options_.adds_columns()) {
     for (const Column& column : columns_) {
       if (!options_.Writes(column.name) || target.Find(column.name) != nullptr) continue;
-      TRANCHE_TRY(session_->Execute(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", QuoteName(target.name),
-                                                QuoteName(column.name), server_->TypeFor(column.type))));
+      TRANCHE_TRY(
+          session_->Execute(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", QuoteName(target.name),
+                                        QuoteName(column.name), server_->TypeFor(column.type, false))));
     }
     TRANCHE_ASSIGN(target, session_->Look(options_.table));
   }
   const std::string name = options_.replaces() ? options_.Staging(context.run_id) : options_.table;
   TRANCHE_ASSIGN(loaded_, session_->Look(name));
+  if (!loaded_.exists() && options_.replaces() && target.mark == Mark(context)) {
+    loaded_ = target;  // it has taken its place already, and the ledger does not say so yet
+    return {};
+  }
   if (!loaded_.exists()) {
     if (run.opened.committed.rows() > 0 && !context.trust_target) return options_.TableGone(name);
     if (!target.exists()) TRANCHE_TRY(options_.CheckMissing());
@@ -420,6 +458,13 @@ Result<WriteReport> ServerStore::Attempt(Lane& lane, const Batch& batch, ServerW
   return report;
 }
 
+Status ServerStore::Swap(SinkContext& context) {
+  TRANCHE_ASSIGN(const sql::TableInfo target, session_->Look(options_.table));
+  if (target.exists() && target.mark == Mark(context)) return {};
+  TRANCHE_TRY(session_->ReplaceBy(options_.table, loaded_.name, Mark(context)));
+  return Failpoint("replace.swapped");
+}
+
 Status ServerStore::Finish(SinkContext& context) {
   if (finished_) return {};
   {
@@ -430,11 +475,10 @@ Status ServerStore::Finish(SinkContext& context) {
   Status status = Again(context, [&]() -> Status {
     TRANCHE_ASSIGN(const bool finished, ledger_->Finished());
     if (finished) return {};
+    const bool by_itself = session_->dialect().ddl_commits;
+    if (options_.replaces() && by_itself) TRANCHE_TRY(Swap(context));
     return Transact(*session_, fault_, [&]() -> Status {
-      if (options_.replaces()) {
-        TRANCHE_TRY(session_->ReplaceBy(options_.table, loaded_.name));
-        TRANCHE_TRY(Failpoint("replace.swapped"));
-      }
+      if (options_.replaces() && !by_itself) TRANCHE_TRY(Swap(context));
       TRANCHE_TRY(RunStatements(options_.after, *session_));
       TRANCHE_TRY(ledger_->Finish(context.rows, context.keep_batches));
       TRANCHE_TRY(session_->Execute("COMMIT"));

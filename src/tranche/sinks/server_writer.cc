@@ -71,7 +71,7 @@ Status ServerWriter::Prepare() {
   std::string columns;
   for (const ServerRows::Column& column : rows_.columns()) {
     columns += fmt::format("{} {}, ", QuoteName(column.column->name),
-                           column.fit.as_text ? "TEXT" : column.column->type);
+                           column.fit.as_text ? "TEXT" : column.column->definition());
   }
   TRANCHE_TRY(session_.Execute(fmt::format("CREATE TEMPORARY TABLE {} ({}{} BIGINT PRIMARY KEY) {}",
                                            QuoteName(kStaging), columns, QuoteName(kPositionColumn),
@@ -125,6 +125,9 @@ Status ServerWriter::Load(const sql::LoadTarget& target, const arrow::RecordBatc
 
 Status ServerWriter::Write(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow) {
   saved_ = false;
+  if (staged_ && !session_.dialect().clears_temporary) {
+    TRANCHE_TRY(session_.Execute("DELETE FROM " + QuoteName(kStaging)));
+  }
   if (staged_) return WriteStaged(refused, counts, allow);
   TRANCHE_TRY(Load(target_, *rows_.rows(), refused, allow));
   counts.rejected = static_cast<int64_t>(refused.size());
@@ -149,7 +152,8 @@ Status ServerWriter::Merge(const std::string& where, Counts& counts) {
                                                         QuoteName(staging), where)));
   const int64_t given = sql::ToNumber(count.at(0).at(0));
   counts.unmatched = 0;
-  std::string sql;
+  const sql::Dialect& dialect = session_.dialect();
+  std::vector<std::string> statements;
   if (options_.mode == Mode::kUpdate || options_.mode == Mode::kDelete) {
     TRANCHE_ASSIGN(auto matched,
                    session_.Query(fmt::format(
@@ -157,17 +161,21 @@ Status ServerWriter::Merge(const std::string& where, Counts& counts) {
                        QuoteName(staging), where, QuoteName(table_.name), same)));
     counts.stored = sql::ToNumber(matched.at(0).at(0));
     counts.unmatched = given - counts.stored;
-    sql = options_.mode == Mode::kUpdate ? UpdateSql(table_.name, staging, columns, where)
-                                         : DeleteSql(table_.name, staging, columns, where);
+    statements = {options_.mode == Mode::kUpdate
+                      ? sql::UpdateSql(dialect, table_.name, staging, columns, where)
+                      : sql::DeleteSql(dialect, table_.name, staging, columns, where)};
   } else {
     counts.stored = given;
-    sql = options_.key.empty() ? InsertSql(table_.name, staging, columns, where)
-                               : UpsertSql(table_.name, staging, columns, where);
+    statements = options_.key.empty() ? std::vector{sql::InsertSql(table_.name, staging, columns, where)}
+                                      : sql::UpsertSql(dialect, table_.name, staging, columns, where);
   }
-  TRANCHE_ASSIGN(const int64_t changed, session_.Execute(sql));
-  if (changed < counts.stored && !sql.ends_with("DO NOTHING")) {
-    return Dropped();
+  const bool all_key = std::ranges::all_of(columns, [](const auto& column) { return column.key; });
+  int64_t changed = 0;
+  for (const std::string& statement : statements) {
+    TRANCHE_ASSIGN(const int64_t rows, session_.Execute(statement));
+    changed += rows;
   }
+  if (changed < counts.stored && !all_key) return Dropped();
   return Settle();
 }
 
@@ -175,21 +183,13 @@ Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
                                  const std::function<Status(int64_t)>& allow) {
   TRANCHE_ASSIGN(auto numbered, WithPosition(*rows_.rows()));
   TRANCHE_TRY(Load(staging_, *numbered, refused, allow));
-  const std::string staging = QuoteName(kStaging);
   if (!options_.key.empty()) {
-    std::string keys, same;
+    std::vector<std::string> key;
     for (const ServerRows::Column& column : rows_.columns()) {
-      if (!column.key) continue;
-      const std::string name = QuoteName(column.column->name);
-      keys += name + ", ";
-      same += fmt::format(" AND s.{0} = later.{0}", name);
+      if (column.key) key.push_back(column.column->name);
     }
-    const std::string position = QuoteName(kPositionColumn);
-    TRANCHE_ASSIGN(
-        counts.superseded,
-        session_.Execute(fmt::format("DELETE FROM {0} s USING (SELECT {1}max({2}) AS {2} FROM {0} GROUP BY "
-                                     "{3}) later WHERE later.{2} > s.{2}{4}",
-                                     staging, keys, position, keys.substr(0, keys.size() - 2), same)));
+    TRANCHE_ASSIGN(counts.superseded,
+                   session_.Execute(sql::SupersedeSql(session_.dialect(), kStaging, key, kPositionColumn)));
   }
   auto merge = [&](Span positions) {
     return Try([&]() -> Status {

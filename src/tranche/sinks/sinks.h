@@ -11,6 +11,7 @@ SinkSpec ParquetSink();
 SinkSpec ArrowSink();
 SinkSpec SqliteSink();
 SinkSpec DuckDbSink();
+SinkSpec MariaDbSink();
 SinkSpec PostgresSink();
 
 }  // namespace tranche

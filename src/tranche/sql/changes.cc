@@ -73,10 +73,10 @@ ChangePlan::ChangePlan(std::string_view table, std::string_view source,
       fmt::format("{} = {} AND {} > coalesce({}, -1)", kPosition, kMade, kMade, kErased);
   const std::string changes =
       fmt::format("{} = {} AND {} = 1 AND {} <> {}", kPosition, kLast, kFinds, kChange, kDelete);
-  steps_.push_back({DeleteSql(table, kPlan, planned, erases), erases});
+  steps_.push_back({DeleteSql(kDuckDb, table, kPlan, planned, erases), erases});
   steps_.push_back({InsertSql(table, kPlan, planned, makes), makes});
   // A row that is all key is as it shall be.
-  if (sets) steps_.push_back({UpdateSql(table, kPlan, planned, changes), changes});
+  if (sets) steps_.push_back({UpdateSql(kDuckDb, table, kPlan, planned, changes), changes});
 }
 
 Result<ChangePlan::Done> ChangePlan::Do(SqlConnection& connection) const {

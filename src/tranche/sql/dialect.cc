@@ -16,6 +16,20 @@ const Dialect kPostgres{.name = "postgres",
                         .counts_in_run = false,
                         .temporary_options = "ON COMMIT DELETE ROWS"};
 
+// Names of two spellings are one for its own collations, and so are texts with blanks behind them.
+const Dialect kMariaDb{.name = "mariadb",
+                       .share_lock = "LOCK IN SHARE MODE",
+                       .counts_in_run = false,
+                       .insert_new = "INSERT IGNORE",
+                       .or_nothing = "",
+                       .ddl_commits = true,
+                       .text_type = "CHAR",
+                       .sizes_keys = true,
+                       .table_options = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin",
+                       .temporary_options = "ENGINE=InnoDB",
+                       .clears_temporary = false,
+                       .joins = true};
+
 namespace {
 
 // "a, b" of some of the columns.
@@ -59,25 +73,61 @@ std::string InsertSql(std::string_view table, std::string_view staging,
                      Values(columns), QuoteName(staging), where);
 }
 
-std::string UpsertSql(std::string_view table, std::string_view staging,
-                      const std::vector<Assignment>& columns, std::string_view where) {
-  const std::string sets = List(columns, ", ", [](const Assignment& column) {
+std::vector<std::string> UpsertSql(const Dialect& dialect, std::string_view table, std::string_view staging,
+                                   const std::vector<Assignment>& columns, std::string_view where) {
+  const std::string insert = InsertSql(table, staging, columns, where);
+  const bool sets = !Sets(columns).empty();
+  if (dialect.joins) {  // ON DUPLICATE KEY would take any unique key for ours
+    std::vector<std::string> statements;
+    if (sets) statements.push_back(UpdateSql(dialect, table, staging, columns, where));
+    statements.push_back(fmt::format("{} AND NOT EXISTS (SELECT 1 FROM {} t WHERE {})", insert,
+                                     QuoteName(table), SameKey(columns)));
+    return statements;
+  }
+  const std::string excluded = List(columns, ", ", [](const Assignment& column) {
     return column.key ? "" : fmt::format("{0} = excluded.{0}", QuoteName(column.column));
   });
-  return fmt::format("{} ON CONFLICT ({}) DO {}", InsertSql(table, staging, columns, where),
-                     KeyNames(columns), sets.empty() ? "NOTHING" : "UPDATE SET " + sets);
+  return {fmt::format("{} ON CONFLICT ({}) DO {}", insert, KeyNames(columns),
+                      sets ? "UPDATE SET " + excluded : "NOTHING")};
 }
 
-std::string UpdateSql(std::string_view table, std::string_view staging,
+std::string UpdateSql(const Dialect& dialect, std::string_view table, std::string_view staging,
                       const std::vector<Assignment>& columns, std::string_view where) {
+  if (dialect.joins) {
+    const std::string sets = List(columns, ", ", [&](const Assignment& column) {
+      return column.key ? "" : fmt::format("t.{} = {}", QuoteName(column.column), column.value);
+    });
+    return fmt::format("UPDATE {} t JOIN {} s ON {} SET {} WHERE {}", QuoteName(table), QuoteName(staging),
+                       SameKey(columns), sets, where);
+  }
   return fmt::format("UPDATE {} t SET {} FROM {} s WHERE {} AND {}", QuoteName(table), Sets(columns),
                      QuoteName(staging), SameKey(columns), where);
 }
 
-std::string DeleteSql(std::string_view table, std::string_view staging,
+std::string DeleteSql(const Dialect& dialect, std::string_view table, std::string_view staging,
                       const std::vector<Assignment>& columns, std::string_view where) {
+  if (dialect.joins) {
+    return fmt::format("DELETE t FROM {} t JOIN {} s ON {} WHERE {}", QuoteName(table), QuoteName(staging),
+                       SameKey(columns), where);
+  }
   return fmt::format("DELETE FROM {} t USING {} s WHERE {} AND {}", QuoteName(table), QuoteName(staging),
                      SameKey(columns), where);
+}
+
+std::string SupersedeSql(const Dialect& dialect, std::string_view staging,
+                         const std::vector<std::string>& key, std::string_view position) {
+  std::string names, same;
+  for (const std::string& part : key) {
+    names += (names.empty() ? "" : ", ") + QuoteName(part);
+    same += fmt::format("{0}s.{1} = later.{1}", same.empty() ? "" : " AND ", QuoteName(part));
+  }
+  const std::string last = fmt::format("(SELECT {0}, max({1}) AS {1} FROM {2} GROUP BY {0}) later", names,
+                                       QuoteName(position), QuoteName(staging));
+  const std::string earlier = fmt::format("later.{0} > s.{0}", QuoteName(position));
+  if (dialect.joins) {
+    return fmt::format("DELETE s FROM {} s JOIN {} ON {} WHERE {}", QuoteName(staging), last, same, earlier);
+  }
+  return fmt::format("DELETE FROM {} s USING {} WHERE {} AND {}", QuoteName(staging), last, earlier, same);
 }
 
 }  // namespace tranche::sql

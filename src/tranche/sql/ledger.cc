@@ -53,15 +53,26 @@ const std::vector<Table>& Tables() {
         {"reason", "TEXT NOT NULL"},
         {"column_name", "TEXT NOT NULL"},
         {"content", "TEXT NOT NULL"}},
-       "run_id, store, row_number"},
+       "run_id, store, \"row_number\""},
   };
   return tables;
 }
 
-std::string CreateTable(const Table& table) {
+std::string CreateTable(const Table& table, const Dialect& dialect) {
+  // Together they are not more than the 3,072 bytes of InnoDB's longest key.
+  static constexpr std::pair<std::string_view, int> kKeys[] = {
+      {"job_key", 600}, {"store", 128}, {"run_id", 36}};
   std::string sql = fmt::format("CREATE TABLE {} (", QuoteName(table.name));
-  for (auto [name, type] : table.columns) sql += fmt::format("{} {}, ", QuoteName(name), type);
-  return sql + fmt::format("PRIMARY KEY ({}))", table.key);
+  for (auto [name, type] : table.columns) {
+    std::string own = type;
+    if (dialect.sizes_keys && own.starts_with("TEXT")) {
+      const auto* key =
+          std::ranges::find(kKeys, std::string_view(name), &std::pair<std::string_view, int>::first);
+      own.replace(0, 4, key != std::end(kKeys) ? fmt::format("VARCHAR({})", key->second) : "LONGTEXT");
+    }
+    sql += fmt::format("{} {}, ", QuoteName(name), own);
+  }
+  return sql + fmt::format("PRIMARY KEY ({})) {}", table.key, dialect.table_options);
 }
 
 // Those that are not there; an error if one is there that is someone else's.
@@ -103,14 +114,15 @@ bool Ledger::Owns(std::string_view table) {
 
 Status Ledger::MakeTables() {
   TRANCHE_ASSIGN(auto missing, MissingTables(*connection_));
-  for (const Table& table : missing) TRANCHE_TRY(connection_->Execute(CreateTable(table)));
+  for (const Table& table : missing)
+    TRANCHE_TRY(connection_->Execute(CreateTable(table, connection_->dialect())));
   return {};
 }
 
 Result<std::string> Ledger::Definitions() {
   TRANCHE_ASSIGN(auto missing, MissingTables(*connection_));
   std::string sql;
-  for (const Table& table : missing) sql += CreateTable(table) + ";\n";
+  for (const Table& table : missing) sql += CreateTable(table, connection_->dialect()) + ";\n";
   return sql;
 }
 
@@ -124,7 +136,7 @@ Result<Ledger::Run> Ledger::Open(const SinkContext& context, std::string_view ta
   store_ = context.store;
   run_ = context.run_id;
   Run run;
-  TRANCHE_TRY(MakeTables());
+  if (!connection_->dialect().ddl_commits) TRANCHE_TRY(MakeTables());
   TRANCHE_TRY(Enter(context, table, run));
   if (run.state == State::kFinished) return run;
   TRANCHE_TRY(ReadCommitted(context, run.opened));
@@ -272,10 +284,10 @@ Result<Ledger::Claim> Ledger::Take(Span span) {
   TRANCHE_ASSIGN(
       int64_t entered,
       connection_->Execute(
-          fmt::format("INSERT INTO tranche_batch SELECT $1, $2, $3, $4, epoch, 0, 0, 0, 0, 0 FROM "
-                      "tranche_run WHERE job_key = $5 AND store = $2 AND run_id = $1 AND epoch = $6 {} "
-                      "ON CONFLICT DO NOTHING",
-                      connection_->dialect().share_lock),
+          fmt::format("{} INTO tranche_batch SELECT $1, $2, $3, $4, epoch, 0, 0, 0, 0, 0 FROM "
+                      "tranche_run WHERE job_key = $5 AND store = $2 AND run_id = $1 AND epoch = $6 {} {}",
+                      connection_->dialect().insert_new, connection_->dialect().share_lock,
+                      connection_->dialect().or_nothing),
           {Text(run_), Text(store_), Number(span.from), Number(span.to), Text(job_key_), Number(epoch_)}));
   if (entered == 1) return Claim{};
   TRANCHE_ASSIGN(
@@ -362,7 +374,9 @@ Status Ledger::Finish(int64_t rows, bool keep_batches) {
                  connection_->Execute(
                      "UPDATE tranche_run SET state = 'finished', stage_rows = $1, sent = $2, stored = $3, "
                      "superseded = $4, unmatched = $5, rejected = $6, finished_at = CAST(CURRENT_TIMESTAMP "
-                     "AS TEXT) WHERE job_key = $7 AND store = $8 AND run_id = $9 AND epoch = $10",
+                     "AS " +
+                         std::string(connection_->dialect().text_type) +
+                         ") WHERE job_key = $7 AND store = $8 AND run_id = $9 AND epoch = $10",
                      {Number(rows), Number(counts.sent), Number(counts.stored), Number(counts.superseded),
                       Number(counts.unmatched), Number(counts.rejected), Text(job_key_), Text(store_),
                       Text(run_), Number(epoch_)}));
@@ -404,10 +418,11 @@ Result<std::optional<Sink::Standing>> Ledger::Look(const SinkContext& context, s
 Status Ledger::ListRejects(const SinkContext& context, const std::function<Status(Reject)>& take) {
   TRANCHE_ASSIGN(Columns columns, connection_->ColumnsOf("tranche_reject"));
   if (columns.empty()) return {};
-  TRANCHE_ASSIGN(auto rows, connection_->Query(
-                                "SELECT row_number, reason, column_name, content FROM tranche_reject WHERE "
-                                "run_id = $1 AND store = $2 ORDER BY row_number",
-                                {Text(context.run_id), Text(context.store)}));
+  TRANCHE_ASSIGN(
+      auto rows,
+      connection_->Query("SELECT \"row_number\", reason, column_name, content FROM tranche_reject WHERE "
+                         "run_id = $1 AND store = $2 ORDER BY \"row_number\"",
+                         {Text(context.run_id), Text(context.store)}));
   for (const TextRow& row : rows) {
     Reject reject;
     reject.origin = "store " + context.store;

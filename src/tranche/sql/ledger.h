@@ -41,11 +41,12 @@ class Ledger {
     return other;
   }
 
-  // Makes the tables where they are missing, enters this run or raises its epoch, and reads what it has
-  // committed. Refuses what could double or lose rows: another local state's unfinished run, another stage,
-  // spans that are gone. `table` is the target, for people.
+  // Makes the tables where they are missing (else the caller has: where that ends a transaction), enters this
+  // run or raises its epoch, and reads what it has committed. Refuses what could double or lose rows: another
+  // local state's unfinished run, another stage, spans that are gone. `table` is the target, for people.
   Result<Run> Open(const SinkContext& context, std::string_view table);
 
+  Status MakeTables();
   // Refuses tables of the ledger's names that are not of its shape; makes none.
   Status CheckTables();
   // The statements that make the missing ones, for people; empty where none is missing.
@@ -83,7 +84,6 @@ class Ledger {
   static bool Owns(std::string_view table);
 
  private:
-  Status MakeTables();
   Status Enter(const SinkContext& context, std::string_view table, Run& run);
   Status ReadCommitted(const SinkContext& context, Opened& opened);
   Status CheckComplete(const Opened& opened, const SinkContext& context);

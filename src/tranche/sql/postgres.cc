@@ -139,7 +139,7 @@ class PostgresSession : public ServerSession {
   }
   Result<bool> HasUniqueIndex(const TableInfo& table, const std::vector<std::string>& key) override;
   Status CreateLike(const TableInfo& table, const std::string& name) override;
-  Status ReplaceBy(const std::string& table, const std::string& staging) override;
+  Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& mark) override;
 
   Result<std::optional<std::string>> TryLock(const std::string& name) override {
     const Value key = Number(static_cast<int64_t>(Hash64(name)));
@@ -321,7 +321,7 @@ Status PostgresSession::CreateLike(const TableInfo& table, const std::string& na
 
 // A table that something depends on keeps its definition, its name and its place: its rows are replaced. Who
 // reads meanwhile sees the old rows until the transaction is committed.
-Status PostgresSession::ReplaceBy(const std::string& table, const std::string& staging) {
+Status PostgresSession::ReplaceBy(const std::string& table, const std::string& staging, const std::string&) {
   TRANCHE_ASSIGN(const TableInfo there, Look(table));
   const std::string from = QuoteName(staging);
   if (there.exists() && !there.plain) {
@@ -374,7 +374,7 @@ class PostgresServer : public Server {
     return session;
   }
   const Dialect& dialect() const override { return kPostgres; }
-  std::string TypeFor(std::string_view type) const override { return PostgresTypeFor(type); }
+  std::string TypeFor(std::string_view type, bool) const override { return PostgresTypeFor(type); }
   Fit FitFor(std::string_view type, const TableColumn& column) const override {
     return PostgresFitFor(type, column);
   }

@@ -49,6 +49,8 @@ struct TableColumn {
   bool not_null = false;
   bool has_default = false;  // or makes its own values
   bool generated = false;    // takes no value
+  std::string collation;     // "CHARACTER SET … COLLATE …", where that does not go by itself
+  std::string definition() const { return collation.empty() ? type : type + " " + collation; }
 };
 
 // What the server says of a table.
@@ -58,6 +60,7 @@ struct TableInfo {
   bool deferred = false;  // some constraint is checked at the end of a transaction
   bool meddles = false;   // triggers, rules or policies stand between a row and the table
   bool plain = false;     // nothing depends on it: another table of its name does as well
+  std::string mark;       // who made it, where the server keeps that with a table: for SwapIn
   std::string problem;    // why it can't keep the promise of exactly once; empty: it can
   bool exists() const { return !name.empty(); }
   const TableColumn* Find(std::string_view column) const;  // without case, where nothing else fits
@@ -68,6 +71,8 @@ struct Fit {
   std::string cast;      // the engine's type that they are made first; empty: as they are
   std::string wire;      // what Load writes for them; the server's name of a type
   bool as_text = false;  // handed over as text, and cast by the server: only by way of a staging table
+  bool spelled = false;  // Load takes the text of the value, as the engine writes it
+  std::string changed;   // SQL of the engine over {}, the value to hand over: the server would store another
 };
 
 // A column of an answer.
@@ -114,8 +119,9 @@ class ServerSession : public SqlConnection {
   virtual Result<bool> HasUniqueIndex(const TableInfo& table, const std::vector<std::string>& key) = 0;
   // An empty table `name` with the definition of this one.
   virtual Status CreateLike(const TableInfo& table, const std::string& name) = 0;
-  // `staging` takes the place of `table`, which may not be there, in the caller's transaction.
-  virtual Status ReplaceBy(const std::string& table, const std::string& staging) = 0;
+  // `staging` takes the place of `table`, which may not be there: in the caller's transaction, or, where
+  // dialect().ddl_commits, in one step by itself, after which Look says `mark` of the table.
+  virtual Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& mark) = 0;
 
   // Begins a transaction that reads the rows of one moment: those of now, or those that the session sees
   // which has given this name to its own.
@@ -149,8 +155,8 @@ class Server {
                                                          Fault* fault = nullptr) = 0;
   virtual const Dialect& dialect() const = 0;
 
-  // The type of a column that is made for values of the engine's `type`.
-  virtual std::string TypeFor(std::string_view type) const = 0;
+  // The type of a column that is made for values of the engine's `type`, within a key or not.
+  virtual std::string TypeFor(std::string_view type, bool key) const = 0;
   // How values of the engine's `type` go into `column`.
   virtual Fit FitFor(std::string_view type, const TableColumn& column) const = 0;
 

@@ -1,0 +1,144 @@
+"""A MariaDB of a test's own: TLS, a password, a free port of 127.0.0.1, a data folder that goes with it.
+
+    with MariaDb() as server:
+        url = server.url(server.create_database())
+        server.kill(); server.sql("SELECT count(*) FROM orders", database)
+"""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from servers.postgres import PASSWORD, alive, free_port
+
+SETTINGS = """
+[mariadbd]
+datadir={folder}/data
+tmpdir={folder}/tmp
+socket={folder}/socket
+pid-file={folder}/pid
+log-error={folder}/log
+bind-address=127.0.0.1
+port={port}
+ssl-ca={folder}/ca.pem
+ssl-cert={folder}/server.crt
+ssl-key={folder}/server.key
+require_secure_transport=ON
+character-set-server=utf8mb4
+skip-name-resolve
+innodb_flush_log_at_trx_commit={durable}
+innodb_buffer_pool_size=128M
+innodb_log_file_size=32M
+performance_schema=OFF
+max_connections=60
+"""
+NULL = "\\N"
+
+
+class MariaDb:
+    connector = "mariadb"
+
+    def __init__(self, durable=False):
+        self.durable = durable
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tranche-mariadb-"))
+        self.folder.chmod(0o755)  # of another user than the server's, where we are root
+        self.port = free_port()
+        self.databases = 0
+        self.process = None
+
+    @classmethod
+    def attach(cls, folder, port):
+        """The server that another process has started."""
+        server = cls.__new__(cls)
+        server.folder, server.port = pathlib.Path(folder), int(port)
+        return server
+
+    def _user(self, *command):
+        if os.getuid() == 0:
+            return ["setpriv", "--reuid", "mysql", "--regid", "mysql", "--init-groups", "--reset-env", "--", *map(str, command)]
+        return list(map(str, command))
+
+    def _certificates(self):
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=tests", "-keyout", "ca.key",
+                "-out", "ca.pem")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
+        (self.folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
+                "-extfile", "names", "-out", "server.crt")
+
+    def __enter__(self):
+        try:
+            for name in ("data", "tmp"):
+                (self.folder / name).mkdir()
+            self._certificates()
+            (self.folder / "my.cnf").write_text(SETTINGS.format(folder=self.folder, port=self.port, durable=int(self.durable)))
+            if os.getuid() == 0:
+                subprocess.run(["chown", "-R", "mysql:", self.folder], check=True)
+            subprocess.run(self._user("mariadb-install-db", f"--defaults-file={self.folder}/my.cnf",
+                                      "--auth-root-authentication-method=normal", "--skip-test-db"),
+                           cwd="/", check=True, capture_output=True)
+            self.start()
+            self.sql(f"CREATE USER 'tranche'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL; GRANT ALL ON *.* TO 'tranche'@'127.0.0.1'")
+            return self
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_):
+        self._stop(signal.SIGTERM)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self):
+        self.process = subprocess.Popen(self._user("/usr/sbin/mariadbd", f"--defaults-file={self.folder}/my.cnf"), cwd="/",
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 60
+        while time.monotonic() < end and self.process.poll() is None:
+            if subprocess.run(["mariadb-admin", "--no-defaults", "--protocol=socket", "-uroot", "-S", self.folder / "socket", "ping"],
+                              capture_output=True).returncode == 0:
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"MariaDB did not start: {(self.folder / 'log').read_text()[-2000:]}")
+
+    def _stop(self, how):
+        if self.process is None:
+            return
+        self.process.send_signal(how)
+        self.process.wait(60)
+        self.process = None
+
+    def kill(self):
+        """As a machine that crashes; then it starts again."""
+        self._stop(signal.SIGKILL)
+        self.start()
+
+    def create_database(self):
+        self.databases += 1
+        name = f"test_{self.databases}"
+        self.sql(f"CREATE DATABASE {name}")
+        return name
+
+    def url(self, database, user="tranche", password=PASSWORD):
+        return f"mariadb://{user}:{password}@127.0.0.1:{self.port}/{database}?sslrootcert={self.folder}/ca.pem"
+
+    def sql(self, text, database="mysql"):
+        """Rows as lists of text; NULL is \\N. Names stand in double quotes, as PostgreSQL has them."""
+        done = subprocess.run(["mariadb", "--no-defaults", "--protocol=socket", "-uroot", "-S", self.folder / "socket", "--batch",
+                               "--skip-column-names", "--default-character-set=utf8mb4",
+                               "--init-command=SET sql_mode='ANSI_QUOTES,STRICT_ALL_TABLES'", database, "-e", text],
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(f"{text[:200]}: {done.stderr}")
+        escapes = {"\\n": "\n", "\\t": "\t", "\\\\": "\\", "\\0": "\0"}
+
+        def cell(value):
+            if value == "NULL":
+                return NULL
+            for escaped, plain in escapes.items():
+                value = value.replace(escaped, plain)
+            return value
+        return [[cell(value) for value in line.split("\t")] for line in done.stdout.splitlines()]
