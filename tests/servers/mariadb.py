@@ -40,6 +40,7 @@ NULL = "\\N"
 
 class MariaDb:
     connector = "mariadb"
+    databases_query = "SHOW DATABASES"
 
     def __init__(self, durable=False):
         self.durable = durable
@@ -76,7 +77,7 @@ class MariaDb:
             for name in ("data", "tmp"):
                 (self.folder / name).mkdir()
             self._certificates()
-            (self.folder / "my.cnf").write_text(SETTINGS.format(folder=self.folder, port=self.port, durable=int(self.durable)))
+            (self.folder / "my.cnf").write_text(SETTINGS.format(folder=self.folder, port=self.port, durable=1 if self.durable else 2))
             if os.getuid() == 0:
                 subprocess.run(["chown", "-R", "mysql:", self.folder], check=True)
             subprocess.run(self._user("mariadb-install-db", f"--defaults-file={self.folder}/my.cnf",
@@ -116,6 +117,12 @@ class MariaDb:
         self._stop(signal.SIGKILL)
         self.start()
 
+    def in_transaction(self, database):
+        """Numbers of sessions that wait within a transaction."""
+        return [row[0] for row in self.sql("SELECT t.trx_mysql_thread_id FROM information_schema.innodb_trx t JOIN "
+                                           "information_schema.processlist p ON p.id = t.trx_mysql_thread_id WHERE p.command = "
+                                           f"'Sleep' AND p.db = '{database}'")]
+
     def create_database(self):
         self.databases += 1
         name = f"test_{self.databases}"
@@ -125,10 +132,10 @@ class MariaDb:
     def url(self, database, user="tranche", password=PASSWORD):
         return f"mariadb://{user}:{password}@127.0.0.1:{self.port}/{database}?sslrootcert={self.folder}/ca.pem"
 
-    def sql(self, text, database="mysql"):
+    def sql(self, text, database="mysql", delimiter=";"):
         """Rows as lists of text; NULL is \\N. Names stand in double quotes, as PostgreSQL has them."""
         done = subprocess.run(["mariadb", "--no-defaults", "--protocol=socket", "-uroot", "-S", self.folder / "socket", "--batch",
-                               "--skip-column-names", "--default-character-set=utf8mb4",
+                               "--skip-column-names", "--default-character-set=utf8mb4", f"--delimiter={delimiter}",
                                "--init-command=SET sql_mode='ANSI_QUOTES,STRICT_ALL_TABLES'", database, "-e", text],
                               capture_output=True, text=True)
         if done.returncode:

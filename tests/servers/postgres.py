@@ -53,6 +53,9 @@ def alive(pid):
 
 
 class Postgres:
+    connector = "postgres"
+    databases_query = "SELECT datname FROM pg_database"
+
     def __init__(self, durable=False):
         self.durable = durable
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tranche-postgres-"))
@@ -151,6 +154,10 @@ class Postgres:
         for lock in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
             lock.unlink(missing_ok=True)
         self.start()
+
+    def in_transaction(self, database):
+        """Numbers of sessions that wait within a transaction."""
+        return [row[0] for row in self.sql("SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction'", database)]
 
     def create_database(self):
         self.databases += 1

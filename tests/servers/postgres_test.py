@@ -76,7 +76,7 @@ job: trial
 collect: {{rows: {{csv: {{path: data.csv, types: {{id: bigint, k: integer, amount: integer, note: text}}}}}}}}
 {more}store:
   out:
-    postgres: {{url: "${{secret:DATABASE_URL}}", {store}}}
+    {self.server.connector}: {{url: "${{secret:DATABASE_URL}}", {store}}}
     batch: {{{batch}}}
     retry: {{{retry}}}
 rejects: {rejects}
@@ -253,7 +253,7 @@ def held_before_commit(program, case, batch):
     """A run that stands in its transaction, for ten seconds."""
     process = program.start(case.folder, "run", "job.yaml", failpoint=f"batch.before_commit:hold@{batch}", **case.environment)
     end = time.monotonic() + 20
-    while time.monotonic() < end and not case.sql("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'"):
+    while time.monotonic() < end and not case.server.in_transaction(case.database):
         time.sleep(0.1)
     return process
 
@@ -418,7 +418,7 @@ def mistakes(program, server):
 
 def changed_between_crash_and_resume(program, server):
     """A table that was dropped, emptied, or whose column has another name: refused by name."""
-    changes = {"DROP TABLE t": "is gone", "TRUNCATE t": "holds 0 rows", "ALTER TABLE t RENAME note TO remark": "has no column 'note'",
+    changes = {"DROP TABLE t": "is gone", "TRUNCATE t": "holds 0 rows", "ALTER TABLE t RENAME COLUMN note TO remark": "has no column 'note'",
                "DELETE FROM tranche_run": "no longer knows of this run", "DELETE FROM tranche_batch": "were seen committed"}
     for change, message in changes.items():
         case, _, _ = made(program, server, "append")
@@ -493,15 +493,15 @@ TESTS = (every_mode_stores_and_rejects, bisects, types_round_trip, mistakes, def
          killed_at_every_failpoint, server_is_killed)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(doc, tests, start):
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     toolset.add_program(parser)
     parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this in their name")
     options = parser.parse_args()
     program = Program(options.program)
     passed = failed = 0
-    with Postgres() as server:
-        for test in TESTS:
+    with start() as server:
+        for test in tests:
             if options.k not in test.__name__:
                 continue
             begun = time.monotonic()
@@ -519,4 +519,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, TESTS, Postgres))

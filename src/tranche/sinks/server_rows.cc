@@ -82,7 +82,7 @@ Result<std::unique_ptr<ServerRows>> ServerRows::Make(Engine& engine, std::shared
     }
     rows->columns_.push_back({target, fit, i, options.InKey(column.name)});
   }
-  if (converts) {
+  if (converts || !unfit.empty()) {
     rows->select_ = fmt::format("SELECT {}, {} AS {} FROM {}", select,
                                 unfit.empty() ? "NULL::VARCHAR" : fmt::format("CASE{} END", unfit),
                                 QuoteName(kUnfitColumn), rows->table_->from());

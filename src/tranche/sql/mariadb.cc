@@ -248,6 +248,11 @@ class MariaDbServer : public Server {
                   kMostName)
           .Hint("give it a shorter name");
     }
+    if (std::ranges::any_of(name, [](char c) { return (static_cast<unsigned char>(c) & 0xF8) == 0xF0; })) {
+      return Fail(Code::kJob, "the {} '{}' has a character beyond U+FFFF, which MariaDB takes in no name",
+                  what, name)
+          .Hint("give it another name, as by `rename:`");
+    }
     if (name.ends_with(' '))
       return Fail(Code::kJob, "the {} '{}' ends with a blank, which MariaDB takes off", what, name);
     return {};

@@ -146,7 +146,8 @@ Fit MariaDbFitFor(std::string_view type, const TableColumn& column) {
   }
   Fit fit = TextFit(type, column);
   const bool text = base.ends_with("char") || base.ends_with("text") || base == "enum" || base == "set";
-  if (!text && base != "inet4" && base != "inet6") fit.changed = "true";  // bits and shapes: no text means them
+  if (!text && base != "inet4" && base != "inet6")
+    fit.changed = "true";  // bits and shapes: no text means them
   return fit;
 }
 
