@@ -73,6 +73,11 @@ class Prover {
     return std::move(certificate_);
   }
 
+  // Where it came to no certificate: what it made outside its folder.
+  void Abandon() {
+    for (const std::string& folder : std::set<std::string>(open_)) (void)Remove(folder);
+  }
+
  private:
   // A store without a scratch target is refused before anything is read.
   Status CheckTargets(const Job& job) {
@@ -94,7 +99,7 @@ class Prover {
     std::fflush(stderr);
   }
 
-  std::string NextFolder() { return fmt::format("{}/{}", options_.folder, ++folders_); }
+  std::string NextFolder() { return *open_.insert(fmt::format("{}/{}", options_.folder, ++folders_)).first; }
 
   Result<Start> StartIn(const std::string& folder, const std::optional<Kill>& kill, bool tell = false) {
     std::vector<std::string> arguments = options_.arguments;
@@ -121,6 +126,7 @@ class Prover {
     TRANCHE_ASSIGN(auto engine, env_.make_engine());
     TRANCHE_ASSIGN(const Rehearsal rehearsal, Rehearsal::Open(env_.registry, folder));
     TRANCHE_TRY(rehearsal.RemoveTargets(job, *engine));
+    open_.erase(folder);
     return RemoveFolder(folder);
   }
 
@@ -245,6 +251,7 @@ class Prover {
   ProofEnvironment& env_;
   std::mt19937_64 random_;
   int64_t folders_ = 0;
+  std::set<std::string> open_;  // folders of trials whose targets may be there
   int64_t kept_ = 0;
   RehearsalSettings settings_;
   Remains expected_;
@@ -267,7 +274,9 @@ int64_t Certificate::failed() const {
 }
 
 Result<Certificate> Prove(const ProofOptions& options, ProofEnvironment& environment) {
-  auto certificate = Prover(options, environment).Make();
+  Prover prover(options, environment);
+  auto certificate = prover.Make();
+  if (!certificate) prover.Abandon();
   if (certificate && !certificate->kept.empty()) return certificate;
   Status removed = RemoveFolder(options.folder);
   // And what holds it, if nothing else lies there: a job that never ran has no state.

@@ -163,13 +163,20 @@ Result<Job> Rehearsal::Rehearse(Job job, Engine& engine) const {
 }
 
 Status Rehearsal::RemoveTargets(const Job& job, Engine& engine) const {
+  Status removed;
   for (const Body& body : job.bodies) {
     for (const Store& store : body.stores) {
-      TRANCHE_ASSIGN(ScratchTarget target, TargetOf(store, engine));
-      if (target.remove) TRANCHE_TRY(target.remove());
+      auto target = TargetOf(store, engine);
+      Status status;
+      if (!target) {
+        status = std::move(target).error();
+      } else if (target->remove) {
+        status = target->remove();
+      }
+      if (removed && !status) removed = std::move(status);
     }
   }
-  return {};
+  return removed;
 }
 
 }  // namespace tranche

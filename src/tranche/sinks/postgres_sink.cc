@@ -1,8 +1,19 @@
+#include "tranche/sinks/scratch.h"
 #include "tranche/sinks/server_sink.h"
 #include "tranche/sinks/sinks.h"
 #include "tranche/sql/postgres.h"
 
 namespace tranche {
+namespace {
+
+Result<std::unique_ptr<sql::Server>> ServerOf(const Options& options, TableOptions& table) {
+  TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
+  auto server = sql::MakePostgres({.url = options.Text("url"), .schema = table.schema});
+  if (!server) return std::move(server).error().At(options.PlaceOf("url"));
+  return server;
+}
+
+}  // namespace
 
 SinkSpec PostgresSink() {
   SinkSpec spec;
@@ -28,7 +39,9 @@ SinkSpec PostgresSink() {
       "`replace` loads into a table beside and swaps both in one transaction. A table with a definition of "
       "its "
       "own (keys, constraints, indexes, views or rights on it) keeps it: its rows are replaced. UNLOGGED and "
-      "foreign tables are refused: they can't keep the promise.";
+      "foreign tables are refused: they can't keep the promise.\n\n"
+      "`tranche prove` tries the store in a schema of its own, which it makes and drops again: see "
+      "`docs/crash-and-resume.md`.";
   std::vector<Field> fields = {
       {"url", Shape::Text(),
        "postgres://user@host:5432/database, the password as a secret: \"${secret:DATABASE_URL}\".",
@@ -46,10 +59,13 @@ SinkSpec PostgresSink() {
   spec.parallel = 16;
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
     TableOptions table;
-    TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
-    auto server = sql::MakePostgres({.url = options.Text("url"), .schema = table.schema});
-    if (!server) return std::move(server).error().At(options.PlaceOf("url"));
-    return MakeServerStore(*std::move(server), std::move(table));
+    TRANCHE_ASSIGN(auto server, ServerOf(options, table));
+    return MakeServerStore(std::move(server), std::move(table));
+  };
+  spec.scratch = [](const Options& options, const ScratchPlace& place) -> Result<ScratchTarget> {
+    TableOptions table;
+    TRANCHE_ASSIGN(auto server, ServerOf(options, table));
+    return ScratchServer(std::move(server), table, options, place);
   };
   return spec;
 }

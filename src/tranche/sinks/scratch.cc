@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 // Up to this size a database is copied with its rows (which foreign keys may need), beyond it without.
 constexpr int64_t kMostCopied = 16 << 20;
 
+constexpr const char* kProver = "tranche prove";  // how a server sees us
+
 // The ledger of the real target has no part in what is tried on the copy.
 constexpr std::string_view kDropLedger =
     "DROP TABLE IF EXISTS tranche_run; DROP TABLE IF EXISTS tranche_batch; "
@@ -120,6 +122,30 @@ Result<ScratchTarget> ScratchDuckDb(const Options& options, const ScratchPlace& 
   TRANCHE_TRY(
       CopyOnce(from, to, [&](const std::string& aside) { return CopyDuckDb(*place.engine, from, aside); }));
   return Moved(options, to);
+}
+
+Result<ScratchTarget> ScratchServer(std::shared_ptr<sql::Server> server, const TableOptions& table,
+                                    const Options& options, const ScratchPlace& place) {
+  for (const char* field : {"before", "after"}) {
+    if (!options.Has(field)) continue;
+    return Fail(Code::kJob, "prove does not run '{}': it could change tables that are not its own", field)
+        .At(options.PlaceOf(field))
+        .Hint("prove the job without it");
+  }
+  TRANCHE_ASSIGN(auto session, server->Connect(kProver, std::nullopt));
+  TRANCHE_ASSIGN(const std::string schema, session->MakeScratch(table.table, place.name));
+  ScratchTarget moved{.value = options.node()};
+  std::erase_if(moved.value.entries,
+                [](auto& entry) { return entry.first.name == "schema" || entry.first.name == "table"; });
+  for (const auto& [name, text] : {std::pair("schema", schema), std::pair("table", table.table)}) {
+    const Place written = options.PlaceOf(name);
+    moved.value.entries.push_back({{name, written}, Node::Scalar(text, written)});
+  }
+  moved.remove = [server = std::move(server), name = place.name]() -> Status {
+    TRANCHE_ASSIGN(auto dropping, server->Connect(kProver, std::nullopt));
+    return dropping->DropScratch(name);
+  };
+  return moved;
 }
 
 }  // namespace tranche

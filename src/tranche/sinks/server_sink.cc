@@ -62,6 +62,10 @@ class ServerStore : public Sink {
   template <typename Work>
   auto Transact(ServerSession& session, Fault& fault, Work work) -> decltype(work());
   Result<std::unique_ptr<ServerSession>> ConnectAgain(const std::string& application, SinkContext& context);
+  // What a run must have for itself. A trial of `prove` is the same job, in another schema.
+  std::string OwnName(const SinkContext& context) const {
+    return fmt::format("{}/{}/{}", context.job_key, context.store, options_.schema);
+  }
   Status TakeLock(SinkContext& context);
   Result<Opened> OpenTarget(SinkContext& context);
   Result<Opened> OpenInSteps(SinkContext& context);
@@ -224,7 +228,7 @@ Status ServerStore::TakeLock(SinkContext& context) {
   const std::string application = application_ + " lock";
   for (int attempt = 1;; ++attempt) {
     TRANCHE_ASSIGN(auto session, ConnectAgain(application, context));
-    TRANCHE_ASSIGN(auto holder, session->TryLock(context.job_key + "/" + context.store));
+    TRANCHE_ASSIGN(auto holder, session->TryLock(OwnName(context)));
     if (!holder) {
       lock_ = std::move(session);
       return {};
@@ -242,7 +246,7 @@ Status ServerStore::TakeLock(SinkContext& context) {
 
 Result<Opened> ServerStore::Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) {
   TRANCHE_TRY(options_.CheckRows(*schema));
-  application_ = "tranche " + HashHex(context.job_key + "/" + context.store).substr(0, 16);
+  application_ = "tranche " + HashHex(OwnName(context)).substr(0, 16);
   schema_ = schema;
   TRANCHE_ASSIGN(auto table, BatchTable::Make(*context.engine, schema));
   columns_ = table->columns();

@@ -9,6 +9,7 @@
 #include "tranche/sql/postgres_connection.h"
 #include "tranche/sql/postgres_copy.h"
 #include "tranche/sql/postgres_read.h"
+#include "tranche/sql/postgres_scratch.h"
 
 namespace tranche::sql {
 namespace {
@@ -131,6 +132,11 @@ class PostgresSession : public ServerSession {
         fmt::format("COPY (SELECT {} FROM ({}\n) AS answer) TO STDOUT (FORMAT binary)", values, query)));
     return ReadCopy(connection_, columns, with_row, connection_.Setting("server_encoding") == "SQL_ASCII");
   }
+
+  Result<std::string> MakeScratch(const std::string& table, const std::string& name) override {
+    return MakePostgresScratch(*this, table, name);
+  }
+  Status DropScratch(const std::string& name) override { return DropPostgresScratch(*this, name); }
 
   Result<TableInfo> Look(std::string_view table) override;
   Result<bool> MayCreate() override {

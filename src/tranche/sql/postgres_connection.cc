@@ -75,6 +75,11 @@ std::string ColumnIn(std::string_view context) {
   return std::string(rest.substr(0, rest.find_first_of(":\n")));
 }
 
+// NOT NULL, CHECK and WITH CHECK OPTION: the detail is "Failing row contains (7, …)", in the server's
+// language. What it has in columns that the server fills is different each time, and the rest need not be
+// told: the reject has the row.
+bool RepeatsRow(std::string_view state) { return state == "23502" || state == "23514" || state == "44000"; }
+
 std::string Trim(const char* text) {
   std::string trimmed = text != nullptr ? text : "";
   while (!trimmed.empty() && std::isspace(static_cast<unsigned char>(trimmed.back()))) trimmed.pop_back();
@@ -205,9 +210,8 @@ Error PostgresConnection::Failed(const PGresult& result) {
             .column = Field(result, PG_DIAG_COLUMN_NAME)};
   if (fault_.column.empty()) fault_.column = ColumnIn(context);
   std::string message = Field(result, PG_DIAG_MESSAGE_PRIMARY);
-  if (const std::string detail = Field(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty()) {
-    message += ": " + detail;
-  }
+  const std::string detail = Field(result, PG_DIAG_MESSAGE_DETAIL);
+  if (!detail.empty() && !RepeatsRow(state)) message += ": " + detail;
   Error error =
       Fail(fault_.kind == Fault::Kind::kRow ? Code::kData : Code::kOutside, "{}", Trim(message.c_str()));
   if (state == "53100") error.hint = "the server's disk is full: free it, then run this again";

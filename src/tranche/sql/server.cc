@@ -16,6 +16,13 @@ const TableColumn* TableInfo::Find(std::string_view column) const {
   return nullptr;
 }
 
+Result<std::string> ServerSession::MakeScratch(const std::string&, const std::string&) {
+  return Fail(Code::kInternal, "this server has no scratch schemas");
+}
+Status ServerSession::DropScratch(const std::string&) {
+  return Fail(Code::kInternal, "this server has no scratch schemas");
+}
+
 std::shared_ptr<arrow::DataType> ArrowTypeOf(const AnswerColumn& column) {
   if (!column.native) return arrow::utf8();
   int precision = 0, scale = 0;

@@ -143,6 +143,12 @@ class ServerSession : public SqlConnection {
   // number (0: none).
   virtual Status EndSessions(const std::string& application, int64_t number) = 0;
   virtual int64_t number() const = 0;  // of this session, on the server
+
+  // For `prove`: a schema whose name begins with `name`, and in it, where there is a table of this name, one
+  // with the same definition, and with its rows where they are few. It takes no number of the real table's
+  // sequences. Called again it changes nothing. The schema's name.
+  virtual Result<std::string> MakeScratch(const std::string& table, const std::string& name);
+  virtual Status DropScratch(const std::string& name);
 };
 
 class Server {
