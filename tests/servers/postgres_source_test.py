@@ -4,7 +4,6 @@
     tests/servers/postgres_source_test.py              all
     tests/servers/postgres_source_test.py -k moment    the tests with that in their name
 """
-import argparse
 import json
 import pathlib
 import shutil
@@ -13,7 +12,6 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import toolset  # noqa: E402
@@ -21,6 +19,7 @@ from harness import toolset  # noqa: E402
 toolset.use()
 from harness.program import Program  # noqa: E402
 from servers.postgres import PASSWORD, Postgres  # noqa: E402
+from servers.postgres_test import main  # noqa: E402
 
 EVERY_TYPE = """
 CREATE TABLE every (b bool, s smallint, i int, l bigint, f real, d double precision, n numeric(12,2), wide numeric(38,10),
@@ -63,7 +62,7 @@ job: trial
 parameters: {{least: {{type: integer, default: "5"}}, word: {{type: text, default: "it's"}}}}
 collect:
   rows:
-    postgres: {{url: "${{secret:DATABASE_URL}}", {source}}}
+    {self.server.connector}: {{url: "${{secret:DATABASE_URL}}", {source}}}
     {beside}
 store: {{out: {{{store}}}}}
 {more}
@@ -255,30 +254,5 @@ TESTS = (every_type_goes_there_and_back, values_without_room_are_rejects, one_mo
          tables_views_and_queries, incremental_by_a_column, a_lost_server_is_read_again, mistakes)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    toolset.add_program(parser)
-    parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this in their name")
-    options = parser.parse_args()
-    program = Program(options.program)
-    passed = failed = 0
-    with Postgres() as server:
-        for test in TESTS:
-            if options.k not in test.__name__:
-                continue
-            begun = time.monotonic()
-            try:
-                test(program, server)
-                passed += 1
-                print(f"ok {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"FAILED {test.__name__}\n  {error}", flush=True)
-                if not isinstance(error, AssertionError):
-                    traceback.print_exc()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, TESTS, Postgres))

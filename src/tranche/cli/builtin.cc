@@ -12,6 +12,7 @@ Registry BuiltinRegistry() {
   registry.Add(JsonSource());
   registry.Add(ParquetSource());
   registry.Add(ArrowSource());
+  registry.Add(MariaDbSource());
   registry.Add(PostgresSource());
   registry.Add(SqliteSource());
   registry.Add(DuckDbSource());

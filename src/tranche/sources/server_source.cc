@@ -178,7 +178,8 @@ class ServerSource : public CarefulSource {
     }
     std::vector<Split> splits = {{.name = fmt::format("{}: {}", server_->Describe(), Described())}};
     json more{{"columns", json::array()}, {"where", ""}};
-    for (const AnswerColumn& column : *columns) more["columns"].push_back({column.value, column.native});
+    for (const AnswerColumn& column : *columns)
+      more["columns"].push_back({column.value, column.native, column.text});
     if (context.increment != nullptr) {
       auto range = FindRange(query, *columns, *session, context);
       if (!range) return std::move(range).error().In(server_->Describe());
@@ -197,8 +198,11 @@ class ServerSource : public CarefulSource {
       const json more = json::parse(more_);
       for (size_t i = 0; i < typed_.size(); ++i) {
         const json& column = more.at("columns").at(i);
-        columns_of_answer_.push_back(
-            {.name = typed_[i].name, .type = typed_[i].type, .native = column.at(1), .value = column.at(0)});
+        columns_of_answer_.push_back({.name = typed_[i].name,
+                                      .type = typed_[i].type,
+                                      .native = column.at(1),
+                                      .value = column.at(0),
+                                      .text = column.at(2)});
       }
       more.at("where").get_to(where_);
     } catch (const std::exception& error) {

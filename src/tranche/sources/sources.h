@@ -10,6 +10,7 @@ SourceSpec CsvSource();
 SourceSpec DuckDbSource();
 SourceSpec JsonSource();
 SourceSpec LinesSource();
+SourceSpec MariaDbSource();
 SourceSpec ParquetSource();
 SourceSpec PostgresSource();
 SourceSpec SqliteSource();

@@ -6,6 +6,7 @@
 
 #include "tranche/base/hash.h"
 #include "tranche/sql/mariadb_connection.h"
+#include "tranche/sql/mariadb_read.h"
 
 namespace tranche::sql {
 namespace {
@@ -73,12 +74,28 @@ class MariaDbSession : public ServerSession {
   }
   Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& mark) override;
 
-  Result<std::string> ReadMoment(const std::string&) override { return NotRead(); }
-  Result<std::vector<AnswerColumn>> Describe(const std::string&) override { return NotRead(); }
-  Result<std::vector<std::string>> Parts(const std::string&, int64_t, int) override { return NotRead(); }
-  Result<std::unique_ptr<ServerAnswer>> Read(const std::string&, const std::vector<AnswerColumn>&,
-                                             bool) override {
-    return NotRead();
+  // Its moment cannot be shared: a table is read by one session.
+  Result<std::string> ReadMoment(const std::string&) override { return std::string(); }
+  Result<std::vector<AnswerColumn>> Describe(const std::string& query) override {
+    std::vector<std::string> names;
+    TRANCHE_ASSIGN(const auto fields, connection_.Describe(query, names));
+    return MariaDbColumns(fields, names);
+  }
+  Result<std::vector<std::string>> Parts(const std::string&, int64_t, int) override {
+    return std::vector<std::string>{};
+  }
+  Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
+                                             const std::vector<AnswerColumn>& columns,
+                                             bool with_row) override {
+    TRANCHE_TRY(Execute("SET SESSION TRANSACTION READ ONLY", {}));
+    std::string values, shown;
+    for (const AnswerColumn& column : columns) {
+      values += (values.empty() ? "" : ", ") + column.value;
+      shown += ", " + column.text;
+    }
+    if (with_row) values += fmt::format(", CONCAT_WS('|'{})", shown);
+    TRANCHE_TRY(connection_.Begin(fmt::format("SELECT {} FROM ({}\n) AS answer", values, query)));
+    return ReadMariaDb(connection_, columns, with_row);
   }
 
   Result<std::optional<std::string>> TryLock(const std::string& name) override {
@@ -114,7 +131,6 @@ class MariaDbSession : public ServerSession {
   std::string PlaceOf(const std::string& application, int place) const {
     return fmt::format("tranche {} {}", HashHex(database_ + "/" + application), place);
   }
-  static Error NotRead() { return Fail(Code::kInternal, "MariaDB is no source in this version"); }
 
   MariaDbConnection connection_;
   std::string database_;

@@ -230,6 +230,7 @@ class Answer {
 Error MariaDbConnection::Lost(std::string why) {
   const std::string code = fault_.code;
   fault_ = {.kind = Fault::Kind::kLost, .code = code};
+  answer_.reset();
   connection_.reset();
   return Fail(Code::kOutside, "the connection to the server is lost: {}", why);
 }
@@ -382,6 +383,39 @@ Result<std::vector<TextRow>> MariaDbConnection::Query(std::string_view sql,
     return {};
   }));
   return rows;
+}
+
+Result<std::vector<MYSQL_FIELD>> MariaDbConnection::Describe(std::string_view sql,
+                                                             std::vector<std::string>& names) {
+  TRANCHE_ASSIGN(const MariaDbStatement statement, Prepare(sql));
+  const std::unique_ptr<MYSQL_RES, FreeMariaDb> answer(mysql_stmt_result_metadata(statement.get()));
+  std::vector<MYSQL_FIELD> fields;
+  for (unsigned i = 0; answer && i < mysql_num_fields(answer.get()); ++i) {
+    fields.push_back(*mysql_fetch_field_direct(answer.get(), i));
+    names.emplace_back(fields.back().name, fields.back().name_length);
+  }
+  return fields;
+}
+
+Status MariaDbConnection::Begin(std::string_view sql) {
+  TRANCHE_TRY(RunPlain(sql));
+  answer_.reset(mysql_use_result(connection_.get()));
+  if (answer_) return {};
+  return Failed(mysql_errno(connection_.get()), mysql_sqlstate(connection_.get()),
+                mysql_error(connection_.get()));
+}
+
+Result<bool> MariaDbConnection::Next(MYSQL_ROW* row, const unsigned long** lengths) {
+  if (!connection_ || !answer_) return Lost("it was closed");
+  *row = mysql_fetch_row(answer_.get());
+  if (*row != nullptr) {
+    *lengths = mysql_fetch_lengths(answer_.get());
+    return true;
+  }
+  answer_.reset();
+  if (mysql_errno(connection_.get()) == 0) return false;
+  return Failed(mysql_errno(connection_.get()), mysql_sqlstate(connection_.get()),
+                mysql_error(connection_.get()));
 }
 
 Status MariaDbConnection::CheckNotes() {

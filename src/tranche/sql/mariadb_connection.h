@@ -45,6 +45,12 @@ class MariaDbConnection {
   Status Each(std::string_view sql, const std::vector<Value>& values,
               const std::function<Status(const TextRow&)>& take);
 
+  // The columns that a SELECT gives: name, type, charset and the rest as the server says it. Runs nothing.
+  Result<std::vector<MYSQL_FIELD>> Describe(std::string_view sql, std::vector<std::string>& names);
+  // Begins a SELECT whose rows come one by one; `row` is good until the next call, and null at the end.
+  Status Begin(std::string_view sql);
+  Result<bool> Next(MYSQL_ROW* row, const unsigned long** lengths);
+
   // Rows into `columns` of a table: all of them or an error. How many it took.
   Result<int64_t> Load(const LoadTarget& target, const arrow::RecordBatch& rows,
                        const std::vector<Span>& spans);
@@ -70,6 +76,7 @@ class MariaDbConnection {
   unsigned long number_ = 0;
   int64_t most_bytes_ = 0;  // of a packet
   Fault fault_;
+  std::unique_ptr<MYSQL_RES, FreeMariaDb> answer_;
 };
 
 }  // namespace tranche::sql

@@ -1,0 +1,51 @@
+#include "tranche/sources/server_source.h"
+#include "tranche/sources/sources.h"
+#include "tranche/sql/mariadb.h"
+
+namespace tranche {
+
+SourceSpec MariaDbSource() {
+  SourceSpec spec;
+  spec.name = "mariadb";
+  spec.files = false;
+  spec.incremental = true;
+  spec.remote = true;
+  spec.summary = "Reads a table or a query of a MariaDB database.";
+  spec.doc =
+      "The rows are those of one moment, whatever others write meanwhile; they come as they are read, and "
+      "only the "
+      "columns that the job uses. Types are the server's own; `decimal` of more than 38 digits, `time`, "
+      "`uuid` and "
+      "`json` are text, `bit` and shapes are bytes, and `tinyint(1)` is a number: name another by `types`. A "
+      "value "
+      "that its type has no room for (the date 0000-00-00) makes the row a reject, with the number of the "
+      "row in the "
+      "answer as its line.\n\n"
+      "A server that is lost while it is read is read again from the start, as `retry` beside the input "
+      "says; no "
+      "answer may take longer than its `timeout` (10 minutes). TLS is as for the store `mariadb`. The "
+      "session can "
+      "change nothing: it is read-only. `incremental` by a column is as for `postgres`.";
+  std::vector<Field> fields = {
+      {"url", Shape::Text(),
+       "mariadb://user@host:3306/database, the password as a secret: \"${secret:DATABASE_URL}\".",
+       Field::kRequired}};
+  for (Field& field : ServerSourceFields()) fields.push_back(std::move(field));
+  spec.shape = Shape::Object(std::move(fields));
+  spec.example = "mariadb:\n  url: \"${secret:DATABASE_URL}\"\n  table: orders\n";
+  spec.make = [](const Options& options) -> Result<std::unique_ptr<Source>> {
+    if (options.Has("table") == options.Has("query")) {
+      return Fail(Code::kJob, "'mariadb' needs either `table` or `query`").At(options.place());
+    }
+    sql::TableName table;
+    if (options.Has("table")) {
+      TRANCHE_ASSIGN(table, sql::ParseTableName(options));
+    }
+    auto server = sql::MakeMariaDb({.url = options.Text("url"), .schema = ""});
+    if (!server) return std::move(server).error().At(options.PlaceOf("url"));
+    return MakeServerSource(*std::move(server), std::move(table), options);
+  };
+  return spec;
+}
+
+}  // namespace tranche
