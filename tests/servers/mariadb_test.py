@@ -4,6 +4,7 @@
     tests/servers/mariadb_test.py              all
     tests/servers/mariadb_test.py -k upsert    the tests with that in their name
 """
+import json
 import pathlib
 import sys
 import threading
@@ -231,10 +232,31 @@ def mistakes(program, server):
         case.fail(2, "65 characters")
 
 
+def proves(program, server):
+    """Trials in databases of their own, beside a real table that stays as it is."""
+    with Case(program, server) as case:
+        case.sql("CREATE TABLE t (number bigint AUTO_INCREMENT UNIQUE, id bigint PRIMARY KEY, k int NOT NULL, amount int CHECK (amount < "
+                 "985), note varchar(12), twice int AS (amount * 2)); INSERT INTO t (id, k, amount, note) VALUES (7, 7, 7, 'mine'), "
+                 "(-1, 1, 1, 'mine')")
+        case.sql("CREATE TRIGGER forbid BEFORE INSERT ON t FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the real table'")
+        case.write([[i, i % 5, 990 if i % 20 == 3 else i, f"note {i}"] for i in range(60)])
+        case.job("table: t, mode: upsert, key: [id]")
+        before = case.sql("SELECT * FROM t ORDER BY id")
+        process = program.start(case.folder, "prove", "job.yaml", "--seed", "1", "--json", "--kills", "5", **case.environment)
+        out, err = process.communicate(timeout=600)
+        assert process.returncode == 0, f"exit code {process.returncode}; it said\n{err}{out}"
+        said = json.loads(out)
+        assert said["proved"] and not said["problems"], out
+        assert before == case.sql("SELECT * FROM t ORDER BY id"), "the real table was changed"
+        left = server.sql("SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'tranche%'")
+        assert not left, f"left behind: {left}"
+        print(f"   {said['trials']} trials, {said['kills']} kills; left out: {[store['left_out'] for store in said['stores']]}", flush=True)
+
+
 TESTS = (shared.every_mode_stores_and_rejects, shared.bisects, nothing_is_stored_changed, types_round_trip,
          keys_are_judged_by_their_collation, another_unique_key_is_a_reject, a_signal_in_a_trigger, mistakes, replace_is_one_step,
          shared.before_and_after_run_once, shared.changed_between_crash_and_resume, shared.two_at_once,
-         shared.zombie_commits_after_resume, answer_to_commit_is_lost, a_deadlock_is_tried_again, shared.secrets_are_shown_nowhere,
+         shared.zombie_commits_after_resume, answer_to_commit_is_lost, a_deadlock_is_tried_again, shared.secrets_are_shown_nowhere, proves,
          shared.parallel_lanes_are_killed, shared.killed_at_every_failpoint, shared.server_is_killed)
 
 

@@ -1,8 +1,19 @@
+#include "tranche/sinks/scratch.h"
 #include "tranche/sinks/server_sink.h"
 #include "tranche/sinks/sinks.h"
 #include "tranche/sql/mariadb.h"
 
 namespace tranche {
+namespace {
+
+Result<std::unique_ptr<sql::Server>> ServerOf(const Options& options, TableOptions& table) {
+  TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
+  auto server = sql::MakeMariaDb({.url = options.Text("url"), .schema = table.schema});
+  if (!server) return std::move(server).error().At(options.PlaceOf("url"));
+  return server;
+}
+
+}  // namespace
 
 SinkSpec MariaDbSink() {
   SinkSpec spec;
@@ -36,7 +47,8 @@ SinkSpec MariaDbSink() {
       "a "
       "transaction here: `before` is run once in each run where it is of INSERT, UPDATE and DELETE alone. "
       "How "
-      "lasting a commit is, is for the server's `innodb_flush_log_at_trx_commit` to say (1 by default).";
+      "lasting a commit is, is for the server's `innodb_flush_log_at_trx_commit` to say (1 by default).\n\n"
+      "`tranche prove` tries the store in a database of its own, which it makes and drops again.";
   std::vector<Field> fields = {
       {"url", Shape::Text(),
        "mariadb://user@host:3306/database, the password as a secret: \"${secret:DATABASE_URL}\".",
@@ -53,10 +65,13 @@ SinkSpec MariaDbSink() {
   spec.parallel = 16;
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
     TableOptions table;
-    TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
-    auto server = sql::MakeMariaDb({.url = options.Text("url"), .schema = table.schema});
-    if (!server) return std::move(server).error().At(options.PlaceOf("url"));
-    return MakeServerStore(*std::move(server), std::move(table));
+    TRANCHE_ASSIGN(auto server, ServerOf(options, table));
+    return MakeServerStore(std::move(server), std::move(table));
+  };
+  spec.scratch = [](const Options& options, const ScratchPlace& place) -> Result<ScratchTarget> {
+    TableOptions table;
+    TRANCHE_ASSIGN(auto server, ServerOf(options, table));
+    return ScratchServer(std::move(server), table, options, place);
   };
   return spec;
 }

@@ -12,8 +12,9 @@ namespace tranche::sql {
 namespace {
 
 constexpr Duration kTimeout = std::chrono::minutes(2);
-constexpr int kMostSessions = 32;  // of one application
-constexpr size_t kMostName = 64;   // characters
+constexpr int kMostSessions = 32;          // of one application
+constexpr size_t kMostName = 64;           // characters
+constexpr int64_t kMostCopied = 16 << 20;  // bytes of a table whose rows `prove` copies
 
 bool IsYes(const std::optional<std::string>& text) { return text && *text != "0" && *text != "NO"; }
 
@@ -97,6 +98,9 @@ class MariaDbSession : public ServerSession {
     TRANCHE_TRY(connection_.Begin(fmt::format("SELECT {} FROM ({}\n) AS answer", values, query)));
     return ReadMariaDb(connection_, columns, with_row);
   }
+
+  Result<std::string> MakeScratch(const std::string& table, const std::string& name) override;
+  Status DropScratch(const std::string& name) override;
 
   Result<std::optional<std::string>> TryLock(const std::string& name) override {
     const Value lock = Text("tranche " + HashHex(database_ + "/" + name));
@@ -224,6 +228,59 @@ Status MariaDbSession::ReplaceBy(const std::string& table, const std::string& st
   const std::string old = QuoteName(staging + "_old");
   TRANCHE_TRY(Execute(fmt::format("RENAME TABLE {} TO {}, {} TO {}", to, old, from, to), {}));
   TRANCHE_TRY(Execute(fmt::format("DROP TABLE IF EXISTS {}", old), {}));
+  return {};
+}
+
+// A database of its own, with a copy of the table: columns, indexes and checks, and where it is small its
+// rows. Triggers and foreign keys lead out of it, and are not copied.
+Result<std::string> MariaDbSession::MakeScratch(const std::string& table, const std::string& name) {
+  const std::string database = name + "_" + HashHex(database_).substr(0, 8);
+  const std::string copy = QuoteName(database) + "." + QuoteName(table);
+  TRANCHE_TRY(Execute("CREATE DATABASE IF NOT EXISTS " + QuoteName(database), {}));
+  TRANCHE_ASSIGN(const TableInfo real, Look(table));
+  if (!real.exists()) return database;
+  if (!real.problem.empty()) {
+    return Fail(Code::kJob, "table '{}' cannot keep each row exactly once: {}", table, real.problem);
+  }
+  TRANCHE_ASSIGN(
+      auto there,
+      Query("SELECT count(*) FROM information_schema.tables WHERE table_schema = $1 AND table_name = $2",
+            {Text(database), Text(table)}));
+  if (ToNumber(there.at(0).at(0)) > 0) return database;
+  // Under another name until it is whole: a start that was killed leaves none behind.
+  const std::string aside = QuoteName(database) + "." + QuoteName("tranche copy");
+  TRANCHE_TRY(Execute("DROP TABLE IF EXISTS " + aside, {}));
+  TRANCHE_TRY(Execute(fmt::format("CREATE TABLE {} LIKE {}", aside, QuoteName(real.name)), {}));
+  // Numbers that the server gives out begin somewhere else in each trial: such a column is left out of what
+  // is compared.
+  TRANCHE_ASSIGN(
+      auto size,
+      Query("SELECT data_length, floor(auto_increment + rand() * 1000) FROM information_schema.tables WHERE "
+            "table_schema = DATABASE() AND table_name = $1",
+            {Text(real.name)}));
+  std::string columns;
+  for (const TableColumn& column : real.columns) {
+    if (!column.generated) columns += (columns.empty() ? "" : ", ") + QuoteName(column.name);
+  }
+  if (ToNumber(size.at(0).at(0)) <= kMostCopied) {
+    TRANCHE_TRY(Execute(
+        fmt::format("INSERT INTO {} ({}) SELECT {} FROM {}", aside, columns, columns, QuoteName(real.name)),
+        {}));
+  }
+  if (const auto& next = size.at(0).at(1)) {
+    TRANCHE_TRY(Execute(fmt::format("ALTER TABLE {} AUTO_INCREMENT = {}", aside, *next), {}));
+  }
+  TRANCHE_TRY(Execute(fmt::format("RENAME TABLE {} TO {}", aside, copy), {}));
+  return database;
+}
+
+Status MariaDbSession::DropScratch(const std::string& name) {
+  TRANCHE_ASSIGN(auto databases,
+                 Query("SELECT schema_name FROM information_schema.schemata WHERE left(schema_name, $1) = $2",
+                       {Number(static_cast<int64_t>(name.size()) + 1), Text(name + "_")}));
+  for (const TextRow& row : databases) {
+    TRANCHE_TRY(Execute("DROP DATABASE IF EXISTS " + QuoteName(row.at(0).value_or("")), {}));
+  }
   return {};
 }
 

@@ -238,6 +238,10 @@ Error MariaDbConnection::Lost(std::string why) {
 Error MariaDbConnection::Failed(unsigned number, std::string_view state, std::string message) {
   fault_ = {.kind = KindOf(number, state), .code = std::to_string(number)};
   std::ranges::replace(message, '\n', ' ');
+  // The database is known, and another one in each trial of `prove`.
+  for (size_t at = message.find(database_); at != std::string::npos; at = message.find(database_, at)) {
+    message.erase(at, database_.size());
+  }
   if (fault_.kind == Fault::Kind::kLost) return Lost(std::move(message));
   Error error = Fail(fault_.kind == Fault::Kind::kRow ? Code::kData : Code::kOutside, "{}", message);
   if (number == 1021 || number == 1114) {
@@ -290,6 +294,7 @@ Status MariaDbConnection::Open(const MariaDbParameters& parameters, const std::s
     connection_.reset();
     return error;
   }
+  database_ = "`" + parameters.database + "`.";
   number_ = mysql_thread_id(connection_.get());
   const std::string_view version = mysql_get_server_info(connection_.get());
   if (version.find("MariaDB") == std::string_view::npos ||

@@ -74,7 +74,8 @@ class MariaDbConnection {
   const Duration timeout_;
   std::unique_ptr<MYSQL, FreeMariaDb> connection_;
   unsigned long number_ = 0;
-  int64_t most_bytes_ = 0;  // of a packet
+  std::string database_ = "`.";  // as messages have it
+  int64_t most_bytes_ = 0;       // of a packet
   Fault fault_;
   std::unique_ptr<MYSQL_RES, FreeMariaDb> answer_;
 };
