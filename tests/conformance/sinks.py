@@ -10,6 +10,7 @@
 import collections
 import datetime
 import decimal
+import os
 
 import pyarrow
 import pyarrow.parquet
@@ -22,7 +23,8 @@ HOSTILE = ['a"b', "x;drop table t", "'q'", "select", "Tränche 🚀", "a b", "a.
 def job(fixture, mode, folder, batch=100, rejects=0):
     store = fixture.stores[mode]
     if hasattr(fixture, "url"):
-        store = store.replace("URL", fixture.url(folder))
+        os.environ["TEST_SERVER_URL"] = fixture.url(folder)
+        store = store.replace("URL", "${secret:TEST_SERVER_URL}")
     beside = f"\n    batch: {{rows: {batch}}}" if fixture.batches else ""
     return f"""\
 job: conformance

@@ -10,6 +10,7 @@
 import datetime
 import decimal
 import json
+import os
 
 import pyarrow.parquet
 
@@ -27,11 +28,15 @@ ROWS = [
 
 
 def job(fixture, folder, rejects=0):
+    component = fixture.component
+    if hasattr(fixture, "url"):
+        os.environ["TEST_SERVER_URL"] = fixture.url(folder)
+        component = component.replace("URL", "${secret:TEST_SERVER_URL}")
     return f"""\
 job: conformance
 collect:
   rows:
-    {fixture.component.replace("URL", fixture.url(folder)) if hasattr(fixture, "url") else fixture.component}
+    {component}
 store: {{out: {{parquet: {{path: out.parquet}}}}}}
 rejects: {rejects}
 """

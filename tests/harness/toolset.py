@@ -33,5 +33,5 @@ def add_program(parser):
 def environment(program, folder, **more):
     """What the program sees: nothing of the caller's own settings."""
     return {"PATH": f"{pathlib.Path(program).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(folder),
-            "LC_ALL": "C.UTF-8", **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")},
+            "LC_ALL": "C.UTF-8", **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS") or name == "TEST_SERVER_URL"},
             **more}

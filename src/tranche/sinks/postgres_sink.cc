@@ -8,7 +8,8 @@ namespace {
 
 Result<std::unique_ptr<sql::Server>> ServerOf(const Options& options, TableOptions& table) {
   TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
-  auto server = sql::MakePostgres({.url = options.Text("url"), .schema = table.schema});
+  auto server = sql::MakePostgres(
+      {.url = options.Text("url"), .secret = !options.Raw("url")->masked.empty(), .schema = table.schema});
   if (!server) return std::move(server).error().At(options.PlaceOf("url"));
   return server;
 }

@@ -41,7 +41,8 @@ SourceSpec MariaDbSource() {
     if (options.Has("table")) {
       TRANCHE_ASSIGN(table, sql::ParseTableName(options));
     }
-    auto server = sql::MakeMariaDb({.url = options.Text("url"), .schema = ""});
+    auto server = sql::MakeMariaDb(
+        {.url = options.Text("url"), .secret = !options.Raw("url")->masked.empty(), .schema = ""});
     if (!server) return std::move(server).error().At(options.PlaceOf("url"));
     return MakeServerSource(*std::move(server), std::move(table), options);
   };

@@ -44,7 +44,8 @@ SourceSpec PostgresSource() {
     if (options.Has("table")) {
       TRANCHE_ASSIGN(table, sql::ParseTableName(options));
     }
-    auto server = sql::MakePostgres({.url = options.Text("url")});
+    auto server = sql::MakePostgres(
+        {.url = options.Text("url"), .secret = !options.Raw("url")->masked.empty(), .schema = ""});
     if (!server) return std::move(server).error().At(options.PlaceOf("url"));
     return MakeServerSource(*std::move(server), std::move(table), options);
   };

@@ -431,6 +431,7 @@ Result<std::unique_ptr<Server>> MakeMariaDb(const MariaDbOptions& options) {
             "stand "
             "sslrootcert and sslmode");
   }
+  if (!parameters->password.empty() && !options.secret) return PlainPassword();
   if (parameters->host.empty()) parameters->host = "localhost";
   if (parameters->host == "localhost") parameters->host = "127.0.0.1";  // else the library takes a socket
   if (!options.schema.empty()) parameters->database = options.schema;

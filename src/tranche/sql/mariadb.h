@@ -13,8 +13,9 @@
 namespace tranche::sql {
 
 struct MariaDbOptions {
-  std::string url;     // mariadb://user:password@host:port/database?sslrootcert=…&sslmode=…
-  std::string schema;  // another database than the url's, for names without one; empty: the url's
+  std::string url;      // mariadb://user:password@host:port/database?sslrootcert=…&sslmode=…
+  bool secret = false;  // the url holds a secret: then it may hold a password
+  std::string schema;   // another database than the url's, for names without one; empty: the url's
 };
 
 // Checks the url. TLS with the server's name verified unless it is this machine, or the url says otherwise

@@ -447,6 +447,7 @@ Result<std::unique_ptr<Server>> MakePostgres(const PostgresOptions& options) {
   // What is not said here would come from the environment.
   if (!given("host") && !given("hostaddr")) parameters.emplace_back("host", "localhost");
   if (!given("port")) parameters.emplace_back("port", "5432");
+  if (given("password") && !options.secret) return PlainPassword();
   std::string host, user;
   for (const auto& [name, value] : parameters) {
     if (name == "host") host = value;

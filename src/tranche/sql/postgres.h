@@ -12,8 +12,9 @@
 namespace tranche::sql {
 
 struct PostgresOptions {
-  std::string url;     // postgres://user:password@host:port/database?sslmode=…, or host=… dbname=…
-  std::string schema;  // of names without one; empty: the server's own search path
+  std::string url;      // postgres://user:password@host:port/database?sslmode=…, or host=… dbname=…
+  bool secret = false;  // the url holds a secret: then it may hold a password
+  std::string schema;   // of names without one; empty: the server's own search path
 };
 
 // Checks the url. TLS with the server's name verified unless it is a loopback address or a socket, or the url

@@ -175,6 +175,12 @@ class Server {
   virtual std::string target() const = 0;    // what names the database: host, port, database
 };
 
+// A password that stands in the job file for all to read.
+inline Error PlainPassword() {
+  return Fail(Code::kJob, "a password stands in the url as it is")
+      .Hint("put the whole url into a secret: url: \"${secret:DATABASE_URL}\"");
+}
+
 inline bool IsTransient(const Fault& fault) {
   return fault.kind == Fault::Kind::kAgain || fault.kind == Fault::Kind::kLost;
 }
