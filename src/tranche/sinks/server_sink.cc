@@ -477,11 +477,19 @@ Status ServerStore::Finish(SinkContext& context) {
   }
   TRANCHE_TRY(Failpoint("publish.before"));
   Status status = Again(context, [&]() -> Status {
-    TRANCHE_ASSIGN(const bool finished, ledger_->Finished());
-    if (finished) return {};
+    // A session whose answer was lost may be at its COMMIT still.
+    TRANCHE_TRY(session_->EndSessions(application_, 0));
     const bool by_itself = session_->dialect().ddl_commits;
-    if (options_.replaces() && by_itself) TRANCHE_TRY(Swap(context));
+    if (options_.replaces() && by_itself) {
+      TRANCHE_ASSIGN(const bool finished, ledger_->Finished());
+      if (!finished) TRANCHE_TRY(Swap(context));
+    }
     return Transact(*session_, fault_, [&]() -> Status {
+      TRANCHE_ASSIGN(const bool finished, ledger_->Finished());
+      if (finished) {
+        TRANCHE_TRY(session_->Execute("ROLLBACK"));
+        return {};
+      }
       if (options_.replaces() && !by_itself) TRANCHE_TRY(Swap(context));
       TRANCHE_TRY(RunStatements(options_.after, *session_));
       TRANCHE_TRY(ledger_->Finish(context.rows, context.keep_batches));

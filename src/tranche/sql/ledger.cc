@@ -359,10 +359,12 @@ Result<Sink::Totals> Ledger::Sum(int64_t rows) {
 }
 
 Result<bool> Ledger::Finished() {
-  TRANCHE_ASSIGN(auto rows,
-                 connection_->Query("SELECT state FROM tranche_run WHERE job_key = $1 AND store = $2 AND "
-                                    "run_id = $3",
-                                    {Text(job_key_), Text(store_), Text(run_)}));
+  TRANCHE_ASSIGN(
+      auto rows,
+      connection_->Query(fmt::format("SELECT state FROM tranche_run WHERE job_key = $1 AND store = $2 AND "
+                                     "run_id = $3 {}",
+                                     connection_->dialect().share_lock.empty() ? "" : "FOR UPDATE"),
+                         {Text(job_key_), Text(store_), Text(run_)}));
   return !rows.empty() && rows[0][0] == kStates[static_cast<int>(State::kFinished)];
 }
 

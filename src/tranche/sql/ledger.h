@@ -68,7 +68,8 @@ class Ledger {
   // Open.
   Status NoteCommitted(const SinkContext& context, int64_t rows);
 
-  // Whether the run is finished there: by a COMMIT whose answer was lost.
+  // Whether the run is finished there: by a COMMIT whose answer was lost. In a transaction on a server it
+  // waits for one that is still under way.
   Result<bool> Finished();
   Result<Sink::Totals> Sum(int64_t rows);
   // Totals into the run's row, state finished; the batch rows go unless they are kept.
