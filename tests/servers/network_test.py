@@ -90,7 +90,7 @@ def the_network_comes_and_goes(program, server, options):
 
         def spoil(way, case, process):
             while process.poll() is None:
-                time.sleep(chance.uniform(0.1, 0.7))
+                time.sleep(chance.uniform(1, 4))  # a session and a batch take some seconds over this link
                 way.close()
                 time.sleep(chance.uniform(0.02, 0.3))
                 way.open()
