@@ -31,13 +31,16 @@ def nothing_is_stored_changed(program, server):
         "varchar(3)": ("'abc'", "'ab  '"),
         "char(3)": ("'ab'", "'ab '"),
         "enum('one','two')": ("'two'", "'2'"),
-        "set('a','b')": ("'a,b'", "'a,c'"),
+        "set('a','b','c{}')": ("'a,c{}'", "'a,d'"),
+        "set('a','b')": ("''", "'b,a'"),
+        "enum('a{b}','{')": ("'{'", "'}'"),
         "binary(3)": ("'abc'::blob", "'ab'::blob"),
         "float": ("0.5::double", "'nan'::double"),
         "varchar(9) character set latin1": ("'ü'", "'🚀'"),
         "timestamp": ("TIMESTAMP '2026-01-01 00:00:00'", "TIMESTAMP '1960-01-01 00:00:00'"),
         "time(1)": ("TIME '01:02:03.4'", "TIME '01:02:03.45'"),
-        "year": ("2026", "1800"),
+        "year": ("2026", "26"),
+        "decimal(50,2)": ("'1.23'", "'1.239'"),
         "tinytext": ("repeat('x', 255)", "repeat('x', 256)"),
         "uuid": ("'00112233-4455-6677-8899-aabbccddeeff'", "'nonsense'"),
         "json": ("'[1]'", "'[1'"),
@@ -192,12 +195,39 @@ def replace_is_one_step(program, server):
             stop.set()
             thread.join()
         assert seen <= {"3000", "1000"}, f"a reader saw {seen} rows"
+        case.sql("ALTER TABLE u COMMENT = 'of today'")
+        case.succeed("--again")
+        comment = case.sql("SELECT table_comment FROM information_schema.tables WHERE table_name = 'u' AND table_schema = database()")[0][0]
+        assert comment.startswith("of today [tranche run ") and comment.count("[") == 1, comment
         assert case.sql("SELECT count(*) FROM information_schema.statistics WHERE table_name = 'u'  AND table_schema = database()") == [["1"]]
+        assert program.kill(case.folder, "run", "job.yaml", "--again", failpoint="replace.renamed", **case.environment)
+        case.finish()
         left = [row[0] for row in case.sql("SHOW TABLES")]
         assert sorted(left) == ["tranche_batch", "tranche_reject", "tranche_run", "u"], left
         case.sql("CREATE TRIGGER some BEFORE INSERT ON u FOR EACH ROW SET NEW.note = NEW.note")
         code, out, err = case.run("--again")
         assert code == 2 and "foreign keys or triggers" in err, f"exit code {code}; it said\n{err}{out}"
+        case.sql("DROP TRIGGER some; ALTER TABLE u ADD UNIQUE (id)")
+        other = server.create_database()
+        server.sql(f'CREATE TABLE child (id bigint, FOREIGN KEY (id) REFERENCES {case.database}.u (id))', other)
+        code, out, err = case.run("--again")
+        assert code == 2 and "foreign keys or triggers" in err, f"exit code {code}; it said\n{err}{out}"
+
+
+def settings_of_the_server_change_nothing(program, server):
+    """NULL into a timestamp by way of the staging table, and a server that keeps no list of its warnings."""
+    server.sql("SET GLOBAL max_error_count = 0, GLOBAL explicit_defaults_for_timestamp = OFF, GLOBAL sql_mode = ''")
+    try:
+        with Case(program, server) as case:
+            case.sql("CREATE TABLE t (id bigint PRIMARY KEY, k timestamp NULL, amount decimal(50,2), note text)")
+            case.write([[1, None, 5, "x"]])
+            (case.folder / "q.sql").write_text("SELECT 1 AS id, NULL::timestamp AS k, '1.23' AS amount FROM rows UNION ALL SELECT 2, NULL, '1.239' FROM rows")
+            case.job("table: t, mode: upsert, key: [id]", more="prepare: [{sql: {path: q.sql}}]\n")
+            case.succeed()
+            found = case.sql("SELECT id, k, amount FROM t")
+            assert found == [["1", NULL, "1.23"]] and len(case.rejected()) == 1, (found, case.rejected())
+    finally:
+        server.sql("SET GLOBAL max_error_count = 64, GLOBAL explicit_defaults_for_timestamp = ON, GLOBAL sql_mode = DEFAULT")
 
 
 def mistakes(program, server):
@@ -255,6 +285,7 @@ def proves(program, server):
 
 TESTS = (shared.every_mode_stores_and_rejects, shared.bisects, nothing_is_stored_changed, types_round_trip,
          keys_are_judged_by_their_collation, another_unique_key_is_a_reject, a_signal_in_a_trigger, mistakes, replace_is_one_step,
+         settings_of_the_server_change_nothing,
          shared.before_and_after_run_once, shared.changed_between_crash_and_resume, shared.two_at_once,
          shared.zombie_commits_after_resume, answer_to_commit_is_lost, a_deadlock_is_tried_again, shared.secrets_are_shown_nowhere, proves,
          shared.parallel_lanes_are_killed, shared.killed_at_every_failpoint, shared.server_is_killed)

@@ -29,10 +29,17 @@ Conversion Spelled(const Column& column, sql::Fit fit) {
   const bool spelled = std::exchange(fit.spelled, false);
   const std::string condition = std::exchange(fit.changed, "");
   Conversion conversion = ConversionOf(column, fit);
-  const std::string changed = condition.empty()
-                                  ? ""
-                                  : fmt::format(fmt::runtime("({value} IS NOT NULL AND (" + condition + "))"),
-                                                fmt::arg("value", conversion.expression));
+  std::string changed;
+  if (!condition.empty()) {  // names of an enum may hold braces: only ours are taken for the value
+    constexpr std::string_view kValue = "{value}";
+    changed = fmt::format("({} IS NOT NULL AND (", conversion.expression);
+    size_t done = 0;
+    for (size_t at = condition.find(kValue); at != std::string::npos; at = condition.find(kValue, done)) {
+      changed += condition.substr(done, at - done) + conversion.expression;
+      done = at + kValue.size();
+    }
+    changed += condition.substr(done) + "))";
+  }
   if (!changed.empty()) conversion.unfit += (conversion.unfit.empty() ? "" : " OR ") + changed;
   if (spelled) conversion.expression = fmt::format("CAST({} AS VARCHAR)", conversion.expression);
   return conversion;

@@ -356,6 +356,10 @@ Status ServerStore::OpenTable(SinkContext& context, const sql::Ledger::Run& run)
     TRANCHE_TRY(options_.replaces() && keeps ? session_->CreateLike(target, name)
                                              : MakeTable(name, *session_));
     TRANCHE_ASSIGN(loaded_, session_->Look(name));
+    if (!loaded_.problem.empty()) {
+      return Fail(Code::kJob, "table '{}' cannot keep each row exactly once: {}", options_.TableName(),
+                  loaded_.problem);
+    }
   }
   if (options_.needs_unique_key()) {
     TRANCHE_ASSIGN(const bool unique, session_->HasUniqueIndex(loaded_, options_.key));
@@ -463,9 +467,7 @@ Result<WriteReport> ServerStore::Attempt(Lane& lane, const Batch& batch, ServerW
 }
 
 Status ServerStore::Swap(SinkContext& context) {
-  TRANCHE_ASSIGN(const sql::TableInfo target, session_->Look(options_.table));
-  if (target.exists() && target.mark == Mark(context)) return {};
-  TRANCHE_TRY(session_->ReplaceBy(options_.table, loaded_.name, Mark(context)));
+  TRANCHE_TRY(session_->ReplaceBy(options_.table, options_.Staging(context.run_id), Mark(context)));
   return Failpoint("replace.swapped");
 }
 

@@ -70,7 +70,7 @@ Status ServerWriter::Prepare() {
   if (!staged_) return {};
   std::string columns;
   for (const ServerRows::Column& column : rows_.columns()) {
-    columns += fmt::format("{} {}, ", QuoteName(column.column->name),
+    columns += fmt::format("{} {} NULL, ", QuoteName(column.column->name),
                            column.fit.as_text ? "TEXT" : column.column->definition());
   }
   TRANCHE_TRY(session_.Execute(fmt::format("CREATE TEMPORARY TABLE {} ({}{} BIGINT PRIMARY KEY) {}",

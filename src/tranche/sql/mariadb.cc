@@ -4,6 +4,7 @@
 #include <charconv>
 #include <thread>
 
+#include "tranche/base/failpoint.h"
 #include "tranche/base/hash.h"
 #include "tranche/sql/mariadb_connection.h"
 #include "tranche/sql/mariadb_read.h"
@@ -17,6 +18,22 @@ constexpr size_t kMostName = 64;           // characters
 constexpr int64_t kMostCopied = 16 << 20;  // bytes of a table whose rows `prove` copies
 
 bool IsYes(const std::optional<std::string>& text) { return text && *text != "0" && *text != "NO"; }
+
+std::string TextLiteral(std::string_view value) {
+  std::string text;
+  for (char c : value) text += c == '\\' ? "\\\\" : c == '\'' ? "''" : std::string(1, c);
+  return "'" + text + "'";
+}
+
+// A table that has taken another's place says so at the end of its comment: "prices of today [tranche run
+// 4f…]".
+constexpr std::string_view kMark = " [tranche run ";
+std::string WithoutMark(const std::string& comment) { return comment.substr(0, comment.rfind(kMark)); }
+std::string MarkIn(const std::string& comment) {
+  const size_t at = comment.rfind(kMark);
+  return at == std::string::npos || !comment.ends_with(']') ? ""
+                                                            : comment.substr(at + 2, comment.size() - at - 3);
+}
 
 class MariaDbSession : public ServerSession {
  public:
@@ -132,6 +149,7 @@ class MariaDbSession : public ServerSession {
 
  private:
   // At most 64 characters, and the server's, not the database's.
+  Status CheckAlone(const TableInfo& table);
   std::string PlaceOf(const std::string& application, int place) const {
     return fmt::format("tranche {} {}", HashHex(database_ + "/" + application), place);
   }
@@ -150,7 +168,7 @@ Result<TableInfo> MariaDbSession::Look(std::string_view table) {
   if (found.empty()) return info;
   const TextRow& row = found[0];
   info.name = row[0].value_or("");
-  info.mark = row[3].value_or("");
+  info.mark = MarkIn(row[3].value_or(""));
   if (row[1] != "BASE TABLE") return Fail(Code::kJob, "'{}' is no table: {}", table, row[1].value_or("?"));
   if (row[2] != "InnoDB") {
     info.problem = fmt::format("its engine is {}, which has no transactions that last", row[2].value_or("?"));
@@ -205,30 +223,46 @@ Result<bool> MariaDbSession::HasUniqueIndex(const TableInfo& table, const std::v
   return std::ranges::any_of(indexes, [&](const TextRow& row) { return row[0] == wanted && row[1] == "0"; });
 }
 
-// RENAME changes both names in one step. The mark, a comment on the table, says whose step it was.
+// RENAME changes both names in one step, and the mark says whose step it was.
 Status MariaDbSession::ReplaceBy(const std::string& table, const std::string& staging,
                                  const std::string& mark) {
   TRANCHE_ASSIGN(const TableInfo there, Look(table));
-  TRANCHE_ASSIGN(auto keys,
-                 Query("SELECT count(*) FROM information_schema.referential_constraints WHERE "
-                       "constraint_schema = DATABASE() AND (table_name = $1 OR referenced_table_name = $2)",
-                       {Text(table), Text(table)}));
-  if (there.meddles || ToNumber(keys.at(0).at(0)) > 0) {
-    return Fail(Code::kJob,
-                "table '{}' has foreign keys or triggers, which another table of its name would not have",
-                table)
-        .Hint("use mode: upsert; or empty the table by `before: delete from …` and append");
-  }
-  const std::string from = QuoteName(staging), to = QuoteName(table);
-  TRANCHE_TRY(Execute(fmt::format("ALTER TABLE {} COMMENT = {}", from, QuoteText(mark)), {}));
-  if (!there.exists()) {
+  const std::string from = QuoteName(staging), to = QuoteName(table), old = QuoteName(staging + "_old");
+  if (there.exists() && there.mark != mark) {
+    TRANCHE_TRY(CheckAlone(there));
+    TRANCHE_ASSIGN(auto comment,
+                   Query("SELECT table_comment FROM information_schema.tables WHERE table_schema = "
+                         "DATABASE() AND table_name = $1",
+                         {Text(table)}));
+    TRANCHE_TRY(Execute(
+        fmt::format("ALTER TABLE {} COMMENT = {}", from,
+                    TextLiteral(fmt::format("{} [{}]", WithoutMark(comment.at(0).at(0).value_or("")), mark))),
+        {}));
+    TRANCHE_TRY(Execute(fmt::format("DROP TABLE IF EXISTS {}", old), {}));
+    TRANCHE_TRY(Execute(fmt::format("RENAME TABLE {} TO {}, {} TO {}", to, old, from, to), {}));
+    TRANCHE_TRY(Failpoint("replace.renamed"));
+  } else if (!there.exists()) {
+    TRANCHE_TRY(Execute(
+        fmt::format("ALTER TABLE {} COMMENT = {}", from, TextLiteral(fmt::format(" [{}]", mark))), {}));
     TRANCHE_TRY(Execute(fmt::format("RENAME TABLE {} TO {}", from, to), {}));
-    return {};
   }
-  const std::string old = QuoteName(staging + "_old");
-  TRANCHE_TRY(Execute(fmt::format("RENAME TABLE {} TO {}, {} TO {}", to, old, from, to), {}));
   TRANCHE_TRY(Execute(fmt::format("DROP TABLE IF EXISTS {}", old), {}));
   return {};
+}
+
+// Another table of its name would not have what hangs on it.
+Status MariaDbSession::CheckAlone(const TableInfo& table) {
+  TRANCHE_ASSIGN(
+      auto keys,
+      Query("SELECT count(*) FROM information_schema.referential_constraints WHERE (constraint_schema = "
+            "DATABASE() AND table_name = $1) OR (unique_constraint_schema = DATABASE() AND "
+            "referenced_table_name = $2)",
+            {Text(table.name), Text(table.name)}));
+  if (!table.meddles && ToNumber(keys.at(0).at(0)) == 0) return {};
+  return Fail(Code::kJob,
+              "table '{}' has foreign keys or triggers, which another table of its name would not have",
+              table.name)
+      .Hint("use mode: upsert; or empty the table by `before: delete from …` and append");
 }
 
 // A database of its own, with a copy of the table: columns, indexes and checks, and where it is small its
@@ -308,10 +342,7 @@ class MariaDbServer : public Server {
     return MariaDbFitFor(type, column);
   }
   std::string Literal(const Value& value) const override {
-    if (!value.text) return "NULL";
-    std::string text;
-    for (char c : *value.text) text += c == '\\' ? "\\\\" : c == '\'' ? "''" : std::string(1, c);
-    return "'" + text + "'";
+    return value.text ? TextLiteral(*value.text) : "NULL";
   }
   Status CheckName(std::string_view what, std::string_view name) const override {
     const auto characters =

@@ -309,7 +309,8 @@ Status MariaDbConnection::Open(const MariaDbParameters& parameters, const std::s
                "NO_ZERO_IN_DATE,ANSI_QUOTES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', autocommit = 1, "
                "innodb_lock_wait_timeout = 30, tx_isolation = 'READ-COMMITTED', sql_notes = 1, "
                "foreign_key_checks = 1, "
-               "unique_checks = 1, check_constraint_checks = 1"));
+               "unique_checks = 1, check_constraint_checks = 1, max_error_count = 64, wait_timeout = 28800, "
+               "net_write_timeout = 600, net_read_timeout = 600"));
   TRANCHE_ASSIGN(auto rows, Query("SELECT @@max_allowed_packet", {}));
   most_bytes_ = ToNumber(rows.at(0).at(0));
   return {};
@@ -426,9 +427,10 @@ Result<bool> MariaDbConnection::Next(MYSQL_ROW* row, const unsigned long** lengt
 Status MariaDbConnection::CheckNotes() {
   if (mysql_warning_count(connection_.get()) == 0) return {};
   TRANCHE_ASSIGN(auto notes, Query("SHOW WARNINGS", {}));
-  if (notes.empty()) return {};
-  fault_ = {.kind = Fault::Kind::kRow, .code = notes[0].at(1).value_or("")};
-  return Fail(Code::kData, "the server would store another value: {}", notes[0].at(2).value_or(""));
+  const bool said = !notes.empty();
+  fault_ = {.kind = Fault::Kind::kRow, .code = said ? notes[0].at(1).value_or("") : ""};
+  return Fail(Code::kData, "the server would store another value: {}",
+              said ? notes[0].at(2).value_or("") : "it does not say which");
 }
 
 Status MariaDbConnection::LoadPart(MYSQL_STMT& statement, const arrow::RecordBatch& rows,

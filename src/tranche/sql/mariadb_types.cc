@@ -78,9 +78,12 @@ Fit TextFit(std::string_view type, const TableColumn& column) {
   }
   if (base == "char") fit.changed += " OR {value} LIKE '% '";
   if (base == "enum") fit.changed = fmt::format("{{value}} NOT IN {}", listed);  // '1' would be the first
-  if (base == "set" && listed.size() > 2) {
-    fit.changed = fmt::format("NOT list_has_all([{}], string_split({{value}}, ','))",
-                              listed.substr(1, listed.size() - 2));
+  if (base == "set" && listed.size() > 2) {  // in the order of the type, each once
+    fit.changed = fmt::format(
+        "{{value}} <> array_to_string(list_filter([{}], lambda m: list_contains(string_split({{value}}, "
+        "','), m)), "
+        "',')",
+        listed.substr(1, listed.size() - 2));
   }
   return fit;
 }
@@ -122,7 +125,11 @@ std::string MariaDbTypeFor(std::string_view type, bool key) {
 Fit MariaDbFitFor(std::string_view type, const TableColumn& column) {
   const std::string_view base = column.base;
   if (base.ends_with("int")) return WholeFit(type, column);
-  if (base == "year") return As(type, "SMALLINT");
+  if (base == "year") {  // 26 would be 2026
+    Fit fit = As(type, "SMALLINT");
+    fit.changed = "{value} <> 0 AND NOT {value} BETWEEN 1901 AND 2155";
+    return fit;
+  }
   if (base == "decimal") return DecimalFit(type, column);
   if (base == "date" || base == "time" || base == "datetime" || base == "timestamp") {
     return TimeFit(type, column);

@@ -60,7 +60,7 @@ struct TableInfo {
   bool deferred = false;  // some constraint is checked at the end of a transaction
   bool meddles = false;   // triggers, rules or policies stand between a row and the table
   bool plain = false;     // nothing depends on it: another table of its name does as well
-  std::string mark;       // who made it, where the server keeps that with a table: for SwapIn
+  std::string mark;       // who made it, where the server keeps that with a table: for ReplaceBy
   std::string problem;    // why it can't keep the promise of exactly once; empty: it can
   bool exists() const { return !name.empty(); }
   const TableColumn* Find(std::string_view column) const;  // without case, where nothing else fits
