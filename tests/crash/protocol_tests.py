@@ -537,7 +537,7 @@ store: {out: {parquet: {path: out/}, batch: {rows: 10}}}
         case = place.again(change)
         os.link(template.folder / "rows.csv", case.folder / "rows.csv")
         shutil.copy(template.folder / "job.yaml", case.folder)
-        case.kill("segment.recorded@2")  # before the stage is sealed; the first segment was there long before
+        case.kill("segment.recorded@6")  # before the stage is sealed; the first segment was there long before
         ((sealed, journalled),) = case.sqlite("select (select count(*) from stage where sealed), (select count(*) from journal)",
                                               name=".tranche/test/state.db")
         require(sealed == 0 and journalled >= 1, f"{change}: {sealed} stages were sealed, {journalled} parts written")
