@@ -156,8 +156,9 @@ class Postgres:
         self.start()
 
     def in_transaction(self, database):
-        """Numbers of sessions that wait within a transaction."""
-        return [row[0] for row in self.sql("SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction'", database)]
+        """Numbers of sessions that have waited within a transaction for a while: they are held there, and not on their way."""
+        return [row[0] for row in self.sql("SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = "
+                                           "current_database() AND state_change < clock_timestamp() - interval '1 s'", database)]
 
     def create_database(self):
         self.databases += 1
