@@ -1,21 +1,8 @@
-#include "tranche/sinks/scratch.h"
 #include "tranche/sinks/server_sink.h"
 #include "tranche/sinks/sinks.h"
 #include "tranche/sql/postgres.h"
 
 namespace tranche {
-namespace {
-
-Result<std::unique_ptr<sql::Server>> ServerOf(const Options& options, TableOptions& table) {
-  TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
-  auto server = sql::MakePostgres(
-      {.url = options.Text("url"), .secret = !options.Raw("url")->masked.empty(), .schema = table.schema});
-  if (!server) return std::move(server).error().At(options.PlaceOf("url"));
-  return server;
-}
-
-}  // namespace
-
 SinkSpec PostgresSink() {
   SinkSpec spec;
   spec.name = "postgres";
@@ -43,31 +30,12 @@ SinkSpec PostgresSink() {
       "foreign tables are refused: they can't keep the promise.\n\n"
       "`tranche prove` tries the store in a schema of its own, which it makes and drops again: see "
       "`docs/crash-and-resume.md`.";
-  std::vector<Field> fields = {
-      {"url", Shape::Text(),
-       "postgres://user@host:5432/database, the password as a secret: \"${secret:DATABASE_URL}\".",
-       Field::kRequired}};
-  for (Field& field : TableFields(Schemas::kSome)) {
-    if (field.name == "mode")
-      field.shape = Shape(field.shape.options.front());  // a word, no changes by a column
-    fields.push_back(std::move(field));
-  }
-  spec.shape = Shape::Object(std::move(fields));
+  Field url{"url", Shape::Text(),
+            "postgres://user@host:5432/database, the password as a secret: \"${secret:DATABASE_URL}\".",
+            Field::kRequired};
   spec.example =
       "postgres: {url: \"${secret:DATABASE_URL}\", table: public.orders, mode: upsert, key: [order_id]}";
-  spec.modes = {"append", "replace", "upsert", "update", "delete"};
-  spec.guarantee = "exactly once, by a ledger in the same database";
-  spec.parallel = 16;
-  spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
-    TableOptions table;
-    TRANCHE_ASSIGN(auto server, ServerOf(options, table));
-    return MakeServerStore(std::move(server), std::move(table));
-  };
-  spec.scratch = [](const Options& options, const ScratchPlace& place) -> Result<ScratchTarget> {
-    TableOptions table;
-    TRANCHE_ASSIGN(auto server, ServerOf(options, table));
-    return ScratchServer(std::move(server), table, options, place);
-  };
+  SetServerStore(spec, std::move(url), sql::MakePostgres);
   return spec;
 }
 

@@ -9,6 +9,7 @@
 #include "tranche/base/failpoint.h"
 #include "tranche/base/hash.h"
 #include "tranche/connector/step.h"
+#include "tranche/sinks/scratch.h"
 #include "tranche/sinks/server_writer.h"
 #include "tranche/sql/ledger.h"
 
@@ -518,8 +519,29 @@ Result<std::optional<Sink::Standing>> ServerStore::Look(SinkContext& context) {
 
 }  // namespace
 
-std::unique_ptr<Sink> MakeServerStore(std::unique_ptr<sql::Server> server, TableOptions options) {
-  return std::make_unique<ServerStore>(std::move(server), std::move(options));
+void SetServerStore(SinkSpec& spec, Field url, sql::MakeServer make) {
+  std::vector<Field> fields = {std::move(url)};
+  for (Field& field : TableFields(Schemas::kSome)) {
+    if (field.name == "mode")
+      field.shape = Shape(field.shape.options.front());  // a word, no changes by a column
+    fields.push_back(std::move(field));
+  }
+  spec.shape = Shape::Object(std::move(fields));
+  spec.modes = {"append", "replace", "upsert", "update", "delete"};
+  spec.guarantee = "exactly once, by a ledger in the same database";
+  spec.parallel = 16;
+  spec.make = [make](const Options& options) -> Result<std::unique_ptr<Sink>> {
+    TableOptions table;
+    TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
+    TRANCHE_ASSIGN(auto server, sql::ServerOf(make, options, table.schema));
+    return std::make_unique<ServerStore>(std::move(server), std::move(table));
+  };
+  spec.scratch = [make](const Options& options, const ScratchPlace& place) -> Result<ScratchTarget> {
+    TableOptions table;
+    TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
+    TRANCHE_ASSIGN(auto server, sql::ServerOf(make, options, table.schema));
+    return ScratchServer(std::move(server), table, options, place);
+  };
 }
 
 }  // namespace tranche

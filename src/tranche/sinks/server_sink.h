@@ -6,14 +6,12 @@
 // the batch unknown; the next attempt ends what is left of the old session, and the claim tells.
 #pragma once
 
-#include <memory>
-
-#include "tranche/connector/sink.h"
-#include "tranche/sinks/table_options.h"
+#include "tranche/connector/spec.h"
 #include "tranche/sql/server.h"
 
 namespace tranche {
 
-std::unique_ptr<Sink> MakeServerStore(std::unique_ptr<sql::Server> server, TableOptions options);
+// The fields, modes and factories of such a store; its words and its example are the connector's own.
+void SetServerStore(SinkSpec& spec, Field url, sql::MakeServer make);
 
 }  // namespace tranche

@@ -7,9 +7,6 @@ namespace tranche {
 SourceSpec MariaDbSource() {
   SourceSpec spec;
   spec.name = "mariadb";
-  spec.files = false;
-  spec.incremental = true;
-  spec.remote = true;
   spec.summary = "Reads a table or a query of a MariaDB database.";
   spec.doc =
       "The rows are those of one moment, whatever others write meanwhile; they come as they are read, and "
@@ -26,26 +23,11 @@ SourceSpec MariaDbSource() {
       "answer may take longer than its `timeout` (10 minutes). TLS is as for the store `mariadb`. The "
       "session can "
       "change nothing: it is read-only. `incremental` by a column is as for `postgres`.";
-  std::vector<Field> fields = {
-      {"url", Shape::Text(),
-       "mariadb://user@host:3306/database, the password as a secret: \"${secret:DATABASE_URL}\".",
-       Field::kRequired}};
-  for (Field& field : ServerSourceFields()) fields.push_back(std::move(field));
-  spec.shape = Shape::Object(std::move(fields));
+  Field url{"url", Shape::Text(),
+            "mariadb://user@host:3306/database, the password as a secret: \"${secret:DATABASE_URL}\".",
+            Field::kRequired};
   spec.example = "mariadb:\n  url: \"${secret:DATABASE_URL}\"\n  table: orders\n";
-  spec.make = [](const Options& options) -> Result<std::unique_ptr<Source>> {
-    if (options.Has("table") == options.Has("query")) {
-      return Fail(Code::kJob, "'mariadb' needs either `table` or `query`").At(options.place());
-    }
-    sql::TableName table;
-    if (options.Has("table")) {
-      TRANCHE_ASSIGN(table, sql::ParseTableName(options));
-    }
-    auto server = sql::MakeMariaDb(
-        {.url = options.Text("url"), .secret = !options.Raw("url")->masked.empty(), .schema = ""});
-    if (!server) return std::move(server).error().At(options.PlaceOf("url"));
-    return MakeServerSource(*std::move(server), std::move(table), options);
-  };
+  SetServerSource(spec, std::move(url), sql::MakeMariaDb);
   return spec;
 }
 

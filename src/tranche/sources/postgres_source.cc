@@ -7,9 +7,6 @@ namespace tranche {
 SourceSpec PostgresSource() {
   SourceSpec spec;
   spec.name = "postgres";
-  spec.files = false;
-  spec.incremental = true;
-  spec.remote = true;
   spec.summary = "Reads a table or a query of a PostgreSQL database.";
   spec.doc =
       "The rows are those of one moment, whatever others write meanwhile; they come by COPY in the binary "
@@ -29,26 +26,11 @@ SourceSpec PostgresSource() {
       "goes back. Rows without a value in the column are not read. A row that is written later with a value "
       "that is not beyond the mark is not seen without an `overlap`; with one, rows come again, and the "
       "store needs a key.";
-  std::vector<Field> fields = {
-      {"url", Shape::Text(),
-       "postgres://user@host:5432/database, the password as a secret: \"${secret:DATABASE_URL}\".",
-       Field::kRequired}};
-  for (Field& field : ServerSourceFields()) fields.push_back(std::move(field));
-  spec.shape = Shape::Object(std::move(fields));
+  Field url{"url", Shape::Text(),
+            "postgres://user@host:5432/database, the password as a secret: \"${secret:DATABASE_URL}\".",
+            Field::kRequired};
   spec.example = "postgres:\n  url: \"${secret:DATABASE_URL}\"\n  table: public.orders\n";
-  spec.make = [](const Options& options) -> Result<std::unique_ptr<Source>> {
-    if (options.Has("table") == options.Has("query")) {
-      return Fail(Code::kJob, "'postgres' needs either `table` or `query`").At(options.place());
-    }
-    sql::TableName table;
-    if (options.Has("table")) {
-      TRANCHE_ASSIGN(table, sql::ParseTableName(options));
-    }
-    auto server = sql::MakePostgres(
-        {.url = options.Text("url"), .secret = !options.Raw("url")->masked.empty(), .schema = ""});
-    if (!server) return std::move(server).error().At(options.PlaceOf("url"));
-    return MakeServerSource(*std::move(server), std::move(table), options);
-  };
+  SetServerSource(spec, std::move(url), sql::MakePostgres);
   return spec;
 }
 

@@ -10,6 +10,7 @@
 #include "tranche/connector/sql_state.h"
 #include "tranche/connector/step.h"
 #include "tranche/sources/careful.h"
+#include "tranche/sql/table_name.h"
 
 namespace tranche {
 namespace {
@@ -428,19 +429,29 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
 
 }  // namespace
 
-std::vector<Field> ServerSourceFields() {
-  return {
+void SetServerSource(SourceSpec& spec, Field url, sql::MakeServer make) {
+  spec.files = false;
+  spec.incremental = true;
+  spec.remote = true;
+  spec.shape = Shape::Object({
+      std::move(url),
       {"table", Shape::Text(), "The table or view to read, `name` or `schema.name`."},
       {"schema", Shape::Text(), "The table's schema; `table` is then taken as it is."},
       {"query", Shape::ServerSql(), "A SELECT in the server's own SQL, instead of a table."},
       {"types", Shape::Map(Shape::Column(), Shape::Type()),
        "Types of columns that are to be others than the server's; the values are read as text."},
+  });
+  spec.make = [make, name = spec.name](const Options& options) -> Result<std::unique_ptr<Source>> {
+    if (options.Has("table") == options.Has("query")) {
+      return Fail(Code::kJob, "'{}' needs either `table` or `query`", name).At(options.place());
+    }
+    sql::TableName table;
+    if (options.Has("table")) {
+      TRANCHE_ASSIGN(table, sql::ParseTableName(options));
+    }
+    TRANCHE_ASSIGN(auto server, sql::ServerOf(make, options, ""));
+    return std::make_unique<ServerSource>(std::move(server), std::move(table), options);
   };
-}
-
-std::unique_ptr<Source> MakeServerSource(std::unique_ptr<sql::Server> server, sql::TableName table,
-                                         const Options& options) {
-  return std::make_unique<ServerSource>(std::move(server), std::move(table), options);
 }
 
 }  // namespace tranche

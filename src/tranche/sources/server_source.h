@@ -6,20 +6,12 @@
 // the start: nothing of an answer is stored before its end.
 #pragma once
 
-#include <memory>
-
-#include "tranche/connector/source.h"
 #include "tranche/connector/spec.h"
 #include "tranche/sql/server.h"
-#include "tranche/sql/table_name.h"
 
 namespace tranche {
 
-// The fields of such a source, beside its url.
-std::vector<Field> ServerSourceFields();
-
-// `table` is empty where the options have a query.
-std::unique_ptr<Source> MakeServerSource(std::unique_ptr<sql::Server> server, sql::TableName table,
-                                         const Options& options);
+// The fields and the factory of such a source; its words and its example are the connector's own.
+void SetServerSource(SourceSpec& spec, Field url, sql::MakeServer make);
 
 }  // namespace tranche

@@ -13,9 +13,8 @@ namespace tranche::sql {
 namespace {
 
 constexpr Duration kTimeout = std::chrono::minutes(2);
-constexpr int kMostSessions = 32;          // of one application
-constexpr size_t kMostName = 64;           // characters
-constexpr int64_t kMostCopied = 16 << 20;  // bytes of a table whose rows `prove` copies
+constexpr int kMostSessions = 32;  // of one application
+constexpr size_t kMostName = 64;   // characters
 
 bool IsYes(const std::optional<std::string>& text) { return text && *text != "0" && *text != "NO"; }
 
@@ -212,14 +211,7 @@ Result<bool> MariaDbSession::HasUniqueIndex(const TableInfo& table, const std::v
             "count(sub_part) FROM information_schema.statistics WHERE table_schema = DATABASE() AND "
             "table_name = $1 AND non_unique = 0 GROUP BY index_name",
             {Text(table.name)}));
-  std::vector<std::string> names;
-  for (std::string part : key) {
-    std::ranges::transform(part, part.begin(), [](unsigned char c) { return std::tolower(c); });
-    names.push_back(std::move(part));
-  }
-  std::ranges::sort(names);
-  std::string wanted;
-  for (const std::string& name : names) wanted += (wanted.empty() ? "" : "\x01") + name;
+  const std::string wanted = KeyText(key);
   return std::ranges::any_of(indexes, [&](const TextRow& row) { return row[0] == wanted && row[1] == "0"; });
 }
 
@@ -316,10 +308,6 @@ Status MariaDbSession::DropScratch(const std::string& name) {
     TRANCHE_TRY(Execute("DROP DATABASE IF EXISTS " + QuoteName(row.at(0).value_or("")), {}));
   }
   return {};
-}
-
-bool IsLocal(std::string_view host) {
-  return host.empty() || host == "localhost" || host.starts_with("127.") || host == "::1";
 }
 
 class MariaDbServer : public Server {
@@ -452,7 +440,7 @@ std::optional<MariaDbParameters> ParseUrl(std::string_view url, std::string* mod
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> MakeMariaDb(const MariaDbOptions& options) {
+Result<std::unique_ptr<Server>> MakeMariaDb(const ServerUrl& options) {
   std::string mode;
   auto parameters = ParseUrl(options.url, &mode);
   if (!parameters) {

@@ -12,15 +12,10 @@
 
 namespace tranche::sql {
 
-struct MariaDbOptions {
-  std::string url;      // mariadb://user:password@host:port/database?sslrootcert=…&sslmode=…
-  bool secret = false;  // the url holds a secret: then it may hold a password
-  std::string schema;   // another database than the url's, for names without one; empty: the url's
-};
-
+// `url`: mariadb://user:password@host:port/database?sslrootcert=…&sslmode=…
 // Checks the url. TLS with the server's name verified unless it is this machine, or the url says otherwise
 // by sslmode (disable, require, verify-full).
-Result<std::unique_ptr<Server>> MakeMariaDb(const MariaDbOptions& options);
+Result<std::unique_ptr<Server>> MakeMariaDb(const ServerUrl& options);
 
 // Of Server.
 std::string MariaDbTypeFor(std::string_view type, bool key);

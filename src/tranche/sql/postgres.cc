@@ -306,15 +306,7 @@ Result<bool> PostgresSession::HasUniqueIndex(const TableInfo& table, const std::
                                      "AND i.indimmediate AND i.indpred "
                                      "IS NULL AND i.indexprs IS NULL",
                                      {Text(QuoteName(table.name))}));
-  std::vector<std::string> names;
-  for (const std::string& part : key) {
-    std::string lower = part;
-    std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
-    names.push_back(std::move(lower));
-  }
-  std::ranges::sort(names);
-  std::string wanted;
-  for (const std::string& name : names) wanted += (wanted.empty() ? "" : "\1") + name;
+  const std::string wanted = KeyText(key);
   return std::ranges::any_of(indexes, [&](const TextRow& row) { return row[0] == wanted; });
 }
 
@@ -356,15 +348,9 @@ Status PostgresSession::ReplaceBy(const std::string& table, const std::string& s
   return {};
 }
 
-// Whether the server is this machine: then nothing is on a wire.
-bool IsLocal(std::string_view host) {
-  return host.empty() || host.starts_with('/') || host == "localhost" || host.starts_with("127.") ||
-         host == "::1";
-}
-
 class PostgresServer : public Server {
  public:
-  PostgresServer(PostgresParameters parameters, PostgresOptions options)
+  PostgresServer(PostgresParameters parameters, ServerUrl options)
       : parameters_(std::move(parameters)), options_(std::move(options)) {}
 
   Result<std::unique_ptr<ServerSession>> Connect(const std::string& application,
@@ -405,7 +391,7 @@ class PostgresServer : public Server {
     return "";
   }
   PostgresParameters parameters_;
-  PostgresOptions options_;
+  ServerUrl options_;
 };
 
 // https://www.postgresql.org/docs/15/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS and
@@ -427,7 +413,7 @@ Status PostgresServer::CheckName(std::string_view what, std::string_view name) c
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> MakePostgres(const PostgresOptions& options) {
+Result<std::unique_ptr<Server>> MakePostgres(const ServerUrl& options) {
   char* problem = nullptr;
   std::unique_ptr<PQconninfoOption, FreePostgres> parsed(PQconninfoParse(options.url.c_str(), &problem));
   if (!parsed) {

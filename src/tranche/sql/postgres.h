@@ -11,15 +11,10 @@
 
 namespace tranche::sql {
 
-struct PostgresOptions {
-  std::string url;      // postgres://user:password@host:port/database?sslmode=…, or host=… dbname=…
-  bool secret = false;  // the url holds a secret: then it may hold a password
-  std::string schema;   // of names without one; empty: the server's own search path
-};
-
+// `url`: postgres://user:password@host:port/database?sslmode=…, or host=… dbname=…
 // Checks the url. TLS with the server's name verified unless it is a loopback address or a socket, or the url
 // says otherwise by sslmode.
-Result<std::unique_ptr<Server>> MakePostgres(const PostgresOptions& options);
+Result<std::unique_ptr<Server>> MakePostgres(const ServerUrl& options);
 
 // Of Server.
 std::string PostgresTypeFor(std::string_view type);

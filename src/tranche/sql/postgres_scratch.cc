@@ -5,9 +5,6 @@
 namespace tranche::sql {
 namespace {
 
-// Up to this size a table is copied with its rows, beyond it without.
-constexpr int64_t kMostCopied = 16 << 20;
-
 // The sequences that the columns of a table take values from, and a number for each that it has not given
 // yet. It is one of many, so that two trials differ there, and the column is left out of their comparison.
 constexpr std::string_view kSequences =

@@ -23,6 +23,34 @@ Status ServerSession::DropScratch(const std::string&) {
   return Fail(Code::kInternal, "this server has no scratch schemas");
 }
 
+Result<std::unique_ptr<Server>> ServerOf(MakeServer make, const Options& options, std::string schema) {
+  auto server = make({.url = options.Text("url"),
+                      .secret = !options.Raw("url")->masked.empty(),
+                      .schema = std::move(schema)});
+  if (!server) return std::move(server).error().At(options.PlaceOf("url"));
+  return server;
+}
+
+Error PlainPassword() {
+  return Fail(Code::kJob, "a password stands in the url as it is")
+      .Hint("put the whole url into a secret: url: \"${secret:DATABASE_URL}\"");
+}
+
+bool IsLocal(std::string_view host) {
+  return host.empty() || host.starts_with('/') || host == "localhost" || host.starts_with("127.") ||
+         host == "::1";
+}
+
+std::string KeyText(std::vector<std::string> key) {
+  for (std::string& part : key) {
+    std::ranges::transform(part, part.begin(), [](unsigned char c) { return std::tolower(c); });
+  }
+  std::ranges::sort(key);
+  std::string text;
+  for (const std::string& part : key) text += (text.empty() ? "" : "\1") + part;
+  return text;
+}
+
 std::shared_ptr<arrow::DataType> ArrowTypeOf(const AnswerColumn& column) {
   if (!column.native) return arrow::utf8();
   int precision = 0, scale = 0;

@@ -22,6 +22,7 @@
 #include "tranche/base/result.h"
 #include "tranche/batch/span.h"
 #include "tranche/connector/engine.h"
+#include "tranche/connector/options.h"
 #include "tranche/sql/connection.h"
 
 namespace tranche::sql {
@@ -175,11 +176,27 @@ class Server {
   virtual std::string target() const = 0;    // what names the database: host, port, database
 };
 
+// What names a server in a job.
+struct ServerUrl {
+  std::string url;
+  bool secret = false;  // it holds a secret: then it may hold a password
+  std::string schema;   // of names without one; empty: the server's own search path, or the url's database
+};
+using MakeServer = Result<std::unique_ptr<Server>> (*)(const ServerUrl&);
+// The server of the field `url`.
+Result<std::unique_ptr<Server>> ServerOf(MakeServer make, const Options& options, std::string schema);
+
 // A password that stands in the job file for all to read.
-inline Error PlainPassword() {
-  return Fail(Code::kJob, "a password stands in the url as it is")
-      .Hint("put the whole url into a secret: url: \"${secret:DATABASE_URL}\"");
-}
+Error PlainPassword();
+
+// Whether the host is this machine: then nothing is on a wire.
+bool IsLocal(std::string_view host);
+
+// The columns of a key in an order of their own, as one text: "id\1part".
+std::string KeyText(std::vector<std::string> key);
+
+// Up to this size a table is copied into a scratch place with its rows, beyond it without.
+inline constexpr int64_t kMostCopied = 16 << 20;
 
 inline bool IsTransient(const Fault& fault) {
   return fault.kind == Fault::Kind::kAgain || fault.kind == Fault::Kind::kLost;
