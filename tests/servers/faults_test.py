@@ -6,7 +6,6 @@ something against our names.
     tests/servers/faults_test.py -k names     the tests with that in their name
     tests/servers/faults_test.py --rounds 500 --seed 7    more mixtures
 """
-import argparse
 import collections
 import contextlib
 import json
@@ -18,15 +17,15 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import toolset  # noqa: E402
 
 toolset.use()
-from harness.program import Program, difference  # noqa: E402
+from harness.program import difference  # noqa: E402
 from servers.postgres import PASSWORD, Postgres, binaries  # noqa: E402
 from servers.postgres_test import Case, held_before_commit, rows  # noqa: E402
+from servers.suite import main  # noqa: E402
 
 ANY = """\
 job: trial
@@ -373,36 +372,6 @@ TESTS = (an_unnamed_fault_before_a_named_one, mixtures, thousands_are_refused, a
          names_that_the_server_changes)
 
 
-def run_tests(doc, tests, make_server=Postgres, add_options=None):
-    """Each with the program, the server and what was said on the command line."""
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    toolset.add_program(parser)
-    parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this in their name")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31), help="of all chance here")
-    if add_options:
-        add_options(parser)
-    options = parser.parse_args()
-    program = Program(options.program)
-    passed = failed = 0
-    print(f"--seed {options.seed}", flush=True)
-    with make_server() as server:
-        for test in tests:
-            if options.k not in test.__name__:
-                continue
-            begun = time.monotonic()
-            try:
-                said = test(program, server, options)
-                passed += 1
-                print(f"ok {test.__name__} ({time.monotonic() - begun:.1f} s){f': {said}' if said else ''}", flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"FAILED {test.__name__}\n  {error}", flush=True)
-                if not isinstance(error, AssertionError):
-                    traceback.print_exc()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(run_tests(__doc__, TESTS, add_options=lambda parser: parser.add_argument(
+    sys.exit(main(__doc__, TESTS, Postgres, add_options=lambda parser: parser.add_argument(
         "--rounds", type=int, default=60, help="mixtures of bad rows")))

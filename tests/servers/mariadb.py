@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from servers.postgres import PASSWORD, alive, free_port
+from servers.postgres import PASSWORD, free_port, make_certificates
 
 SETTINGS = """
 [mariadbd]
@@ -62,21 +62,11 @@ class MariaDb:
             return ["setpriv", "--reuid", "mysql", "--regid", "mysql", "--init-groups", "--reset-env", "--", *map(str, command)]
         return list(map(str, command))
 
-    def _certificates(self):
-        def openssl(*arguments):
-            subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=tests", "-keyout", "ca.key",
-                "-out", "ca.pem")
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
-        (self.folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
-                "-extfile", "names", "-out", "server.crt")
-
     def __enter__(self):
         try:
             for name in ("data", "tmp"):
                 (self.folder / name).mkdir()
-            self._certificates()
+            make_certificates(self.folder)
             (self.folder / "my.cnf").write_text(SETTINGS.format(folder=self.folder, port=self.port, durable=1 if self.durable else 2))
             if os.getuid() == 0:
                 subprocess.run(["chown", "-R", "mysql:", self.folder], check=True)

@@ -14,7 +14,7 @@ from harness import toolset  # noqa: E402
 toolset.use()
 from servers.mariadb import MariaDb  # noqa: E402
 from servers.postgres_source_test import Case, same  # noqa: E402
-from servers.postgres_test import main  # noqa: E402
+from servers.suite import main  # noqa: E402
 
 EVERY_TYPE = """
 CREATE TABLE every (b boolean, s smallint, us smallint unsigned, i int, ui int unsigned, m mediumint, l bigint, ul bigint unsigned,

@@ -17,6 +17,7 @@ toolset.use()
 from servers import postgres_test as shared  # noqa: E402
 from servers.mariadb import NULL, MariaDb  # noqa: E402
 from servers.postgres_test import Case, check, made, rows  # noqa: E402
+from servers.suite import main  # noqa: E402
 
 
 def nothing_is_stored_changed(program, server):
@@ -292,4 +293,4 @@ TESTS = (shared.every_mode_stores_and_rejects, shared.bisects, nothing_is_stored
 
 
 if __name__ == "__main__":
-    sys.exit(shared.main(__doc__, TESTS, MariaDb))
+    sys.exit(main(__doc__, TESTS, MariaDb))

@@ -18,8 +18,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import toolset  # noqa: E402
 
 toolset.use()
-from servers.faults_test import Between, run_tests  # noqa: E402
+from servers.faults_test import Between  # noqa: E402
+from servers.postgres import Postgres  # noqa: E402
 from servers.postgres_test import MODES, check, made  # noqa: E402
+from servers.suite import main  # noqa: E402
 from servers.toxiproxy import Toxiproxy  # noqa: E402
 
 TOXICS = {"latency": {"latency": 300, "jitter": 200}, "bandwidth": {"rate": 20}, "slow_close": {"delay": 500}, "timeout": {"timeout": 0},
@@ -187,4 +189,4 @@ def the_answer_to_commit_is_lost(program, server, options):
 TESTS = (each_toxic, the_network_comes_and_goes, sessions_are_ended_in_mid_copy, the_answer_to_commit_is_lost)
 
 if __name__ == "__main__":
-    sys.exit(run_tests(__doc__, TESTS))
+    sys.exit(main(__doc__, TESTS, Postgres))

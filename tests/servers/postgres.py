@@ -52,6 +52,18 @@ def alive(pid):
         return False
 
 
+def make_certificates(folder):
+    """An authority (ca.pem), and a server's key and certificate by it."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=tests", "-keyout", "ca.key",
+            "-out", "ca.pem")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
+            "-extfile", "names", "-out", "server.crt")
+
+
 class Postgres:
     connector = "postgres"
     databases_query = "SELECT datname FROM pg_database"
@@ -77,16 +89,6 @@ class Postgres:
             command = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups", "--reset-env", "--", *command)
         return subprocess.run([str(part) for part in command], cwd="/", check=True, capture_output=True, text=True, **more)
 
-    def _certificates(self):
-        def openssl(*arguments):
-            subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=tests", "-keyout", "ca.key",
-                "-out", "ca.pem")
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
-        (self.folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
-                "-extfile", "names", "-out", "server.crt")
-
     def __enter__(self):
         try:
             if os.getuid() == 0:
@@ -96,7 +98,7 @@ class Postgres:
             password.chmod(0o644)
             self._run(f"{binaries()}/initdb", "-D", self.data, "-U", "tranche", "-A", "scram-sha-256", f"--pwfile={password}",
                       "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
-            self._certificates()
+            make_certificates(self.folder)
             for name in ("server.key", "server.crt"):
                 shutil.copy(self.folder / name, self.data / name)
                 if os.getuid() == 0:

@@ -4,12 +4,9 @@
     tests/servers/postgres_source_test.py              all
     tests/servers/postgres_source_test.py -k moment    the tests with that in their name
 """
-import json
 import pathlib
-import shutil
 import sqlite3
 import sys
-import tempfile
 import threading
 import time
 
@@ -17,9 +14,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import toolset  # noqa: E402
 
 toolset.use()
-from harness.program import Program  # noqa: E402
+from servers import postgres_test as store_tests  # noqa: E402
 from servers.postgres import PASSWORD, Postgres  # noqa: E402
-from servers.postgres_test import main  # noqa: E402
+from servers.suite import main  # noqa: E402
 
 EVERY_TYPE = """
 CREATE TABLE every (b bool, s smallint, i int, l bigint, f real, d double precision, n numeric(12,2), wide numeric(38,10),
@@ -38,23 +35,8 @@ INSERT INTO every (dt, ts, tz, t, f, d, n, y, ia) VALUES ('infinity', '-infinity
 """
 
 
-class Case:
+class Case(store_tests.Case):
     """A folder, a database, a job from it into SQLite."""
-
-    def __init__(self, program, server):
-        self.program, self.server = program, server
-        self.database = server.create_database()
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tranche-read-", dir=toolset.scratch()))
-        self.environment = {"DATABASE_URL": server.url(self.database)}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def sql(self, text):
-        return self.server.sql(text, self.database)
 
     def job(self, source, store="sqlite: {path: out.db, table: t}", beside="", more="rejects: 0"):
         (self.folder / "job.yaml").write_text(f"""\
@@ -68,27 +50,9 @@ store: {{out: {{{store}}}}}
 {more}
 """)
 
-    def run(self, *more, **environment):
-        return self.program.run(self.folder, "run", "job.yaml", *more, **{**self.environment, **environment})
-
-    def succeed(self, *more, **environment):
-        code, out, err = self.run(*more, **environment)
-        assert code == 0, f"exit code {code}; it said\n{err}{out}"
-        return err + out
-
-    def fail(self, wanted, *messages, **environment):
-        code, out, err = self.run(**environment)
-        missing = [message for message in messages if message not in err]
-        assert code == wanted and not missing, f"exit code {code}, not {wanted}, or without {missing}; it said\n{err}{out}"
-        assert PASSWORD not in err + out, "the password was shown"
-
     def stored(self, query="SELECT * FROM t ORDER BY 1"):
         with sqlite3.connect(self.folder / "out.db") as database:
             return database.execute(query).fetchall()
-
-    def rejected(self):
-        out = self.program.succeed(self.folder, "rejects", "list", "job.yaml", "--json", "--limit", "1000", **self.environment)
-        return [json.loads(line) for line in out.splitlines()]
 
 
 def same(one, other):

@@ -5,7 +5,6 @@ multisets with what Python makes of the same input, whatever is killed meanwhile
     tests/servers/postgres_test.py              all
     tests/servers/postgres_test.py -k upsert    the tests with that in their name
 """
-import argparse
 import collections
 import json
 import pathlib
@@ -16,14 +15,14 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import toolset  # noqa: E402
 
 toolset.use()
-from harness.program import Program, difference, leftovers  # noqa: E402
+from harness.program import difference, leftovers  # noqa: E402
 from servers.postgres import PASSWORD, Postgres  # noqa: E402
+from servers.suite import main  # noqa: E402
 
 TABLE = ("CREATE TABLE t (id bigint, k int NOT NULL, amount int CHECK (amount < 985), note varchar(12){more}); "
          "CREATE UNIQUE INDEX t_key ON t ({key})")
@@ -491,31 +490,6 @@ TESTS = (every_mode_stores_and_rejects, bisects, types_round_trip, mistakes, def
          replace_keeps_what_depends, before_and_after_run_once, changed_between_crash_and_resume, two_at_once,
          zombie_commits_after_resume, answer_to_commit_is_lost, secrets_are_shown_nowhere, parallel_lanes_are_killed,
          killed_at_every_failpoint, server_is_killed)
-
-
-def main(doc, tests, start):
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    toolset.add_program(parser)
-    parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this in their name")
-    options = parser.parse_args()
-    program = Program(options.program)
-    passed = failed = 0
-    with start() as server:
-        for test in tests:
-            if options.k not in test.__name__:
-                continue
-            begun = time.monotonic()
-            try:
-                test(program, server)
-                passed += 1
-                print(f"ok {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"FAILED {test.__name__}\n  {error}", flush=True)
-                if not isinstance(error, AssertionError):
-                    traceback.print_exc()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
 
 
 if __name__ == "__main__":

@@ -5,21 +5,18 @@ they are.
     tests/servers/prove_test.py              all
     tests/servers/prove_test.py -k schema    the tests with that in their name
 """
-import argparse
 import json
 import pathlib
 import signal
 import sys
-import time
-import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import toolset  # noqa: E402
 
 toolset.use()
-from harness.program import Program  # noqa: E402
 from servers.postgres import PASSWORD, Postgres  # noqa: E402
 from servers.postgres_test import Case, held_before_commit  # noqa: E402
+from servers.suite import main  # noqa: E402
 
 SECONDS = 600
 TABLE = """
@@ -142,30 +139,5 @@ def no_right_to_make_a_schema(program, server):
 TESTS = (proves, a_broken_table_is_not_proved, refusals, no_right_to_make_a_schema)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    toolset.add_program(parser)
-    parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this in their name")
-    options = parser.parse_args()
-    program = Program(options.program)
-    passed = failed = 0
-    with Postgres() as server:
-        for test in TESTS:
-            if options.k not in test.__name__:
-                continue
-            begun = time.monotonic()
-            try:
-                test(program, server)
-                passed += 1
-                print(f"ok {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"FAILED {test.__name__}\n  {error}", flush=True)
-                if not isinstance(error, AssertionError):
-                    traceback.print_exc()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, TESTS, Postgres))
