@@ -20,7 +20,7 @@ std::string BatchText(const BatchPolicy& policy) {
   return fmt::format("batches of {} rows or {}", FormatCount(policy.rows), FormatBytes(policy.bytes));
 }
 
-std::string StageText(const PlannedStage& stage, bool direct, bool alone) {
+std::string StageText(const PlannedStage& stage, bool direct) {
   std::string text = fmt::format("stage {}\n", stage.name);
   for (const std::string& from : stage.flow) text += fmt::format("  from     {}\n", from);
   for (const std::string& input : stage.inputs) {
@@ -38,9 +38,9 @@ std::string StageText(const PlannedStage& stage, bool direct, bool alone) {
     columns += fmt::format("{}{} {}", columns.empty() ? "" : ", ", column.name, column.type);
   }
   text += fmt::format("  columns  {}\n", columns);
-  text += direct ? "  ends     directly in its store: the engine writes the file, no spool\n"
-                 : fmt::format("  ends     in a {}spool: {}\n", alone && stage.steady ? "streamed " : "",
-                               stage.why_ends);
+  text += direct
+              ? "  ends     directly in its store: the engine writes the file, no spool\n"
+              : fmt::format("  ends     in a {}spool: {}\n", stage.steady ? "streamed " : "", stage.why_ends);
   text += fmt::format("  query\n{}\n", Indented(stage.query.text(), "    "));
   return text;
 }
@@ -72,8 +72,7 @@ std::string ExplainPlan(const Job& job, const Plan& plan, const Sources& sources
     text += UnusedColumns(plan, input.name);
   }
   const bool direct = plan.stores.size() == 1 && plan.stores.front().direct;
-  for (const PlannedStage& stage : plan.stages)
-    text += "\n" + StageText(stage, direct, plan.stages.size() == 1);
+  for (const PlannedStage& stage : plan.stages) text += "\n" + StageText(stage, direct);
   for (const PlannedStore& planned : plan.stores) {
     const Store& store = *planned.store;
     text += fmt::format("\nstore {}: {}\n", store.name, Near(planned.sink->Describe(), job));

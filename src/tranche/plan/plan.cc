@@ -300,10 +300,8 @@ Result<Plan> MakePlan(const Job& job, const Sources& sources, Engine& engine, ui
       if (count > 1) spooled.insert(input);
     }
     if (spooled.size() == before) {
-      for (PlannedStage& stage : plan.stages) {
-        FindUnusedColumns(stage, plan, sources, job.values, engine);
-        TRANCHE_TRY(FindSteady(stage, job, engine));
-      }
+      for (PlannedStage& stage : plan.stages) FindUnusedColumns(stage, plan, sources, job.values, engine);
+      if (plan.stages.size() == 1) TRANCHE_TRY(FindSteady(plan.stages.front(), job, engine));
       for (const Input& input : job.inputs) {
         if (!readers.contains(input.name)) {
           plan.warnings.push_back(fmt::format("input '{}' is not used", input.name));

@@ -41,9 +41,7 @@ Result<std::set<std::string>> MoodyWords(Engine& engine) {
 }  // namespace
 
 Status FindSteady(PlannedStage& stage, const Job& job, Engine& engine) {
-  stage.steady = false;
-  if (!stage.row_wise || stage.inputs.size() != 1 || !stage.stages.empty() || !stage.guards.empty())
-    return {};
+  if (!stage.row_wise || stage.inputs.size() != 1 || !stage.guards.empty()) return {};
   const bool kept = std::ranges::all_of(stage.hidden, [](const auto& name) { return name == kRejectColumn; });
   if (!kept || !job.FindInput(stage.inputs.front())->spec->files) return {};
   TRANCHE_ASSIGN(const auto moody, MoodyWords(engine));

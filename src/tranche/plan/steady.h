@@ -7,8 +7,9 @@
 
 namespace tranche {
 
-// Sets stage.steady: one input of files, steps that take row by row, and no function that answers otherwise
-// the next time (random, now), by the engine's own list. What only looks like one counts as one.
+// Sets stage.steady of the only stage of a plan: one input of files, steps that take row by row, and no
+// function that answers otherwise the next time (random, now), by the engine's own list. What only looks like
+// one counts as one.
 Status FindSteady(PlannedStage& stage, const Job& job, Engine& engine);
 
 }  // namespace tranche

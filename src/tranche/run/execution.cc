@@ -210,8 +210,7 @@ Status Execution::NoteStoring(std::string_view how) {
 }
 
 bool Execution::Streams(const PlannedStage& stage) const {
-  return stage.steady && plan_.stages.size() == 1 && !context_.options.limit &&
-         !context_.budget.judges_ends();
+  return stage.steady && !context_.options.limit && !context_.budget.judges_ends();
 }
 
 // Nobody sees the rows of a store aside; the others wait until it is sure that there will be more than one

@@ -72,7 +72,6 @@ struct Answer {
   std::string moment;  // empty: that of the query itself
   std::string where;   // for people: the database and the table
   std::vector<AnswerColumn> columns;
-  std::vector<int> numbers;  // of the columns in the table
   std::shared_ptr<arrow::Schema> schema;
   bool careful = false;
   std::string complaint;
@@ -376,15 +375,21 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
                 .complaint = Complaint(input_)};
   arrow::FieldVector fields;
   std::vector<TypedColumn> left;  // what the engine has to convert
-  std::vector<TypedColumn> absent;
+  std::string values;
   for (size_t i = 0; i < columns_of_answer_.size(); ++i) {
     const AnswerColumn& column = columns_of_answer_[i];
     left.push_back(column.native ? TypedColumn{.name = column.name} : typed_[i]);
     const bool unused = context.unused != nullptr && context.unused->contains(column.name) && !careful_;
-    if (unused && (i + 1 < columns_of_answer_.size() || !common.columns.empty())) continue;
-    common.numbers.push_back(static_cast<int>(i));
+    // One is read at least: rows without columns are none.
+    const bool read = !unused || (i + 1 == columns_of_answer_.size() && common.columns.empty());
+    const std::string source = fmt::format("c{}", i);
+    values += fmt::format(
+        "{}{} AS {}", i == 0 ? "" : ", ",
+        read ? StrictValue(left[i], source, input_) : fmt::format("CAST(NULL AS {})", typed_[i].type),
+        QuoteName(column.name));
+    if (!read) continue;
     common.columns.push_back(column);
-    fields.push_back(arrow::field(fmt::format("c{}", i), ArrowTypeOf(column)));
+    fields.push_back(arrow::field(source, ArrowTypeOf(column)));
   }
   if (careful_) PlaceColumns::AddFields(fields);
   common.schema = arrow::schema(std::move(fields));
@@ -416,14 +421,6 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
   }
   from = "(" + from + ")";
   if (careful_) return SqlText(ScanOver(left, from, context));
-  std::string values;
-  for (size_t i = 0; i < left.size(); ++i) {
-    const bool read = std::ranges::find(common.numbers, static_cast<int>(i)) != common.numbers.end();
-    values += fmt::format("{}{} AS {}", i == 0 ? "" : ", ",
-                          read ? StrictValue(left[i], fmt::format("c{}", i), input_)
-                               : fmt::format("CAST(NULL AS {})", typed_[i].type),
-                          QuoteName(left[i].name));
-  }
   return SqlText(fmt::format("(SELECT {} FROM {})", values, from));
 }
 
