@@ -145,6 +145,7 @@ def a_limit_that_is_reached_late(place):
 def what_would_come_otherwise_waits(place):
     """random() and now(), an order over all rows, a share of rejects: the stage is sealed first."""
     for name, steps, rejects in (("random", "[{derive: {r: random()}}]", "0"), ("now", "[{derive: {r: now()}}]", "0"),
+                                 ("quoted", "[{derive: {r: '\"random\" ()'}}]", "0"),
                                  ("sort", "[{sort: [id]}]", "0"), ("share", "[{filter: id > 0}]", "1%")):
         case = place.again(name)
         case.write("job.yaml", f"job: test\ncollect: {{rows: {{csv: {{path: rows.csv}}}}}}\nprepare: {steps}\n"

@@ -9,10 +9,13 @@
 namespace tranche {
 namespace {
 
-// Words of SQL that do not stand within quotes, in lower case.
+constexpr const char* kMoody = "over";  // for what has no word of its own
+
+// Words of SQL that do not stand within quotes, in lower case. A function may: "random"().
 std::set<std::string> WordsOf(std::string_view sql) {
   std::set<std::string> words;
   std::string word;
+  char last = ' ';  // that is no blank
   SqlState state(sql);
   for (size_t i = 0; i < sql.size(); i = state.Step(i)) {
     const auto c = static_cast<unsigned char>(sql[i]);
@@ -21,6 +24,8 @@ std::set<std::string> WordsOf(std::string_view sql) {
     } else if (!word.empty()) {
       words.insert(std::exchange(word, ""));
     }
+    if (c == '(' && last == '"' && state.in() == SqlState::In::kCode) words.insert(kMoody);
+    if (!std::isspace(c)) last = sql[i];
   }
   words.insert(word);
   return words;
@@ -31,7 +36,7 @@ Result<std::set<std::string>> MoodyWords(Engine& engine) {
   TRANCHE_ASSIGN(auto rows,
                  engine.Select({SqlText("SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
                                         "WHERE stability <> 'CONSISTENT' AND function_name <> 'error'")}));
-  std::set<std::string> words{"over",           "qualify",           "order",           "limit",
+  std::set<std::string> words{kMoody,           "qualify",           "order",           "limit",
                               "tablesample",    "current_date",      "current_time",    "localtime",
                               "localtimestamp", "current_timestamp", "get_current_time"};
   for (const TextRow& row : rows) words.insert(row.at(0).value_or(""));
@@ -44,9 +49,13 @@ Status FindSteady(PlannedStage& stage, const Job& job, Engine& engine) {
   if (!stage.row_wise || stage.inputs.size() != 1 || !stage.guards.empty()) return {};
   const bool kept = std::ranges::all_of(stage.hidden, [](const auto& name) { return name == kRejectColumn; });
   if (!kept || !job.FindInput(stage.inputs.front())->spec->files) return {};
+  const std::set<std::string> words = WordsOf(stage.query.text());
+  // Columns and no more: the engine, which takes a while to list its functions, need not be asked.
+  static const std::set<std::string> kPlain{"", "select", "from", "as"};
+  stage.steady = std::ranges::includes(kPlain, words);
+  if (stage.steady) return {};
   TRANCHE_ASSIGN(const auto moody, MoodyWords(engine));
-  stage.steady = std::ranges::none_of(WordsOf(stage.query.text()),
-                                      [&](const std::string& word) { return moody.contains(word); });
+  stage.steady = std::ranges::none_of(words, [&](const std::string& word) { return moody.contains(word); });
   return {};
 }
 

@@ -1,7 +1,6 @@
 #include "tranche/sinks/server_rows.h"
 
 #include <algorithm>
-#include <utility>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
@@ -22,32 +21,9 @@ struct Conversion {
   std::string unfit;  // a condition, or empty
 };
 
-Conversion ConversionOf(const Column& column, const sql::Fit& fit);
-
-// As text, and with what the server would store otherwise than it is.
-Conversion Spelled(const Column& column, sql::Fit fit) {
-  const bool spelled = std::exchange(fit.spelled, false);
-  const std::string condition = std::exchange(fit.changed, "");
-  Conversion conversion = ConversionOf(column, fit);
-  std::string changed;
-  if (!condition.empty()) {  // names of an enum may hold braces: only ours are taken for the value
-    constexpr std::string_view kValue = "{value}";
-    changed = fmt::format("({} IS NOT NULL AND (", conversion.expression);
-    size_t done = 0;
-    for (size_t at = condition.find(kValue); at != std::string::npos; at = condition.find(kValue, done)) {
-      changed += condition.substr(done, at - done) + conversion.expression;
-      done = at + kValue.size();
-    }
-    changed += condition.substr(done) + "))";
-  }
-  if (!changed.empty()) conversion.unfit += (conversion.unfit.empty() ? "" : " OR ") + changed;
-  if (spelled) conversion.expression = fmt::format("CAST({} AS VARCHAR)", conversion.expression);
-  return conversion;
-}
-
-Conversion ConversionOf(const Column& column, const sql::Fit& fit) {
+// To the type that the fit names.
+Conversion CastOf(const Column& column, const sql::Fit& fit) {
   const std::string name = QuoteName(column.name);
-  if (fit.spelled || !fit.changed.empty()) return Spelled(column, fit);
   if (fit.cast == "JSON") return {fmt::format("CAST(to_json({}) AS VARCHAR)", name), ""};
   if (fit.cast.empty() && fit.wire != "uuid") return {name, ""};
   if (fit.cast == "VARCHAR") return {fmt::format("CAST({} AS VARCHAR)", name), ""};
@@ -60,6 +36,29 @@ Conversion ConversionOf(const Column& column, const sql::Fit& fit) {
     unfit += fmt::format(" OR TRY_CAST({} AS DOUBLE) IS DISTINCT FROM CAST({} AS DOUBLE)", name, tried);
   }
   return {fit.wire == "uuid" ? fmt::format("CAST({} AS VARCHAR)", tried) : tried, unfit};
+}
+
+// `condition` with `value` in the place of each {value}; braces may also stand in the names of an enum.
+std::string WithValue(std::string_view condition, std::string_view value) {
+  constexpr std::string_view kValue = "{value}";
+  std::string text;
+  size_t done = 0;
+  for (size_t at = condition.find(kValue); at != condition.npos; at = condition.find(kValue, done)) {
+    text.append(condition, done, at - done).append(value);
+    done = at + kValue.size();
+  }
+  return text.append(condition, done);
+}
+
+// With what the server would store otherwise than it is, and as text where it takes that.
+Conversion ConversionOf(const Column& column, const sql::Fit& fit) {
+  Conversion conversion = CastOf(column, fit);
+  if (!fit.changed.empty()) {
+    conversion.unfit += fmt::format("{}({} IS NOT NULL AND ({}))", conversion.unfit.empty() ? "" : " OR ",
+                                    conversion.expression, WithValue(fit.changed, conversion.expression));
+  }
+  if (fit.spelled) conversion.expression = fmt::format("CAST({} AS VARCHAR)", conversion.expression);
+  return conversion;
 }
 
 }  // namespace
