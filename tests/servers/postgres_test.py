@@ -129,6 +129,23 @@ rejects: {rejects}
         assert not left, f"left behind: {left}"
 
 
+def op(row):
+    """What mode changes does with a row. What the table refuses comes to it."""
+    return "S" if refused(row) else "SSSSUUUDDII"[row[0] % 11]
+
+
+def change(there, row):
+    """Does it to the rows by their keys. Whether the row is a reject."""
+    what, key = op(row), row[1]
+    if refused(row) or what == "I" and key in there:
+        return True
+    if what == "D":
+        there.pop(key, None)
+    elif what != "U" or key in there:
+        there[key] = row
+    return False
+
+
 def outcome(mode, before, given):
     """What the table holds in the end."""
     good = [row for row in given if not refused(row)]
@@ -137,7 +154,9 @@ def outcome(mode, before, given):
     if mode == "replace":
         return good
     there = {row[1]: row for row in before}
-    for row in good:
+    for row in given if mode == "changes" else []:
+        change(there, row)
+    for row in good if mode != "changes" else []:
         if mode == "upsert" or mode == "update" and row[1] in there:
             there[row[1]] = row
         elif mode == "delete":
@@ -146,7 +165,8 @@ def outcome(mode, before, given):
 
 
 MODES = {"append": "table: t", "replace": "table: t, mode: replace", "upsert": "table: t, mode: upsert, key: [k]",
-         "update": "table: t, mode: update, key: [k]", "delete": "table: t, mode: delete, key: [k]"}
+         "update": "table: t, mode: update, key: [k]", "delete": "table: t, mode: delete, key: [k]",
+         "changes": "table: t, key: [k], mode: {column: op, insert: [I], update: [U], upsert: [S], delete: [D]}"}
 
 
 def made(program, server, mode, **more):
@@ -156,11 +176,15 @@ def made(program, server, mode, **more):
     before = [[100_000 + i, i if mode != "append" else -i, 1, "old"] for i in range(0, 1000, 3)]
     case.sql("INSERT INTO t VALUES " + ", ".join(f"({row[0]}, {row[1]}, {row[2]}, '{row[3]}')" for row in before))
     given = rows(1)
-    case.write(given)
-    case.job(MODES[mode], **more)
+    changes = mode == "changes"
+    case.write([[*row, op(row)] for row in given] if changes else given, ("id", "k", "amount", "note", *["op"] * changes))
+    case.job(MODES[mode], rejects=ROWS if changes else 20, **more)
     bad = [row[0] for row in given if refused(row)] if mode != "delete" else []
     if mode == "update":  # nothing has the keys of bad rows: no check is broken, but a text that is too long is no value
         bad = [row[0] for row in given if len(row[3]) > 12]
+    if changes:
+        there = {row[1]: row for row in before}
+        bad = [row[0] for row in given if change(there, row)]
     return case, outcome(mode, before, given), bad
 
 
@@ -178,6 +202,27 @@ def every_mode_stores_and_rejects(program, server):
             check(case, wanted, bad)
 
 
+def changes_are_done_in_order(program, server):
+    """Within one batch: a key comes and goes and comes; of a row that is deleted only its key counts; an op that nobody knows."""
+    store = "table: t, key: [k], mode: {column: op, insert: [I], update: [U], upsert: [S], delete: [D]}"
+    for batch in ("rows: 100", "rows: 1"):
+        with Case(program, server) as case:
+            case.sql("CREATE TABLE t (id bigint, k int PRIMARY KEY, amount int NOT NULL, note varchar(12)); INSERT INTO t VALUES "
+                     "(1, 1, 1, 'old'), (2, 2, 2, 'old'), (3, 3, 3, 'old')")
+            case.write([[10, 1, 1, "again", "I"], [11, 1, None, "a text that is too long", "D"], [12, 1, 12, "anew", "I"],
+                        [13, 2, 13, "a text that is too long", "U"], [14, 2, 14, "kept", "U"], [15, 3, None, "", "D"], [16, 3, 16, "gone", "U"],
+                        [17, 4, 17, "first", "S"], [18, 4, 18, "last", "S"], [19, 5, 19, "what?", "X"], [20, 6, 20, "nothing", None],
+                        [21, 7, None, "no amount", "S"], [22, 8, 22, "shortlived", "I"], [23, 8, 23, "", "D"]],
+                       ("id", "k", "amount", "note", "op"))
+            case.job(store, batch=batch)
+            case.succeed()
+            case.expect([[12, 1, 12, "anew"], [14, 2, 14, "kept"], [18, 4, 18, "last"]])
+            case.expect_rejects([10, 13, 19, 20, 21])
+            columns = {json.loads(reject["content"])["id"]: (reject["column"], reject["reason"]) for reject in case.rejected()}
+            assert columns[19] == ("op", "mode says nothing of 'X'") and columns[20][0] == "op", columns
+            assert "key already" in columns[10][1] and columns[21][0] == "amount", columns
+
+
 def killed_at_every_failpoint(program, server):
     """SIGKILL at each place that the job comes to, at its first and third hit, then another size of batches."""
     kills = 0
@@ -190,7 +235,7 @@ def killed_at_every_failpoint(program, server):
                 case, wanted, bad = made(program, server, mode)
                 with case:
                     kills += program.kill(case.folder, "run", "job.yaml", failpoint=f"{point}@{hit}", **case.environment)
-                    case.job(MODES[mode], batch="rows: 333")
+                    case.job(MODES[mode], batch="rows: 333", rejects=ROWS)
                     case.finish()
                     try:
                         check(case, wanted, bad)
@@ -486,7 +531,7 @@ def secrets_are_shown_nowhere(program, server):
             assert PASSWORD not in str(case.sql(f"SELECT * FROM {table}"))
 
 
-TESTS = (every_mode_stores_and_rejects, bisects, types_round_trip, mistakes, deferred_constraints, a_trigger_that_drops_rows,
+TESTS = (every_mode_stores_and_rejects, changes_are_done_in_order, bisects, types_round_trip, mistakes, deferred_constraints, a_trigger_that_drops_rows,
          replace_keeps_what_depends, before_and_after_run_once, changed_between_crash_and_resume, two_at_once,
          zombie_commits_after_resume, answer_to_commit_is_lost, secrets_are_shown_nowhere, parallel_lanes_are_killed,
          killed_at_every_failpoint, server_is_killed)

@@ -98,7 +98,7 @@ void DuckDbWriter::MakeStatements(const Columns& columns, const DuckDbTable& tab
                   key_values, position, keys, updates.empty() ? "NOTHING" : "UPDATE SET " + updates);
   count_keys_ = fmt::format("SELECT count(*) FROM (SELECT DISTINCT {} FROM {} s)", key_values, from);
   if (options.mode == Mode::kUpsert) return;
-  changes_.emplace(table.name(), from, assignments, options.ChangeSql(), position,
+  changes_.emplace(sql::kDuckDb, table.name(), from, assignments, options.ChangeSql(), position,
                    options.needs_unique_key());
 }
 
@@ -134,7 +134,7 @@ Result<DuckDbWriter::Written> DuckDbWriter::Write(const arrow::RecordBatch& rows
   TRANCHE_ASSIGN(auto done, changes_->Do(connection_));
   Written written{done.counts};
   for (const int64_t row : done.refused) {
-    written.refused.push_back({row, "the table has a row of this key already", ""});
+    written.refused.push_back({row, std::string(sql::kKeyIsThere), ""});
   }
   return written;
 }

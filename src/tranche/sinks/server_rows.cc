@@ -69,7 +69,11 @@ Result<std::unique_ptr<ServerRows>> ServerRows::Make(Engine& engine, std::shared
   std::unique_ptr<ServerRows> rows(new ServerRows);
   TRANCHE_ASSIGN(rows->table_, BatchTable::Make(engine, schema));
   rows->info_ = table;
-  bool converts = false;
+  rows->mode_ = options.mode;
+  const bool changes = options.mode == Mode::kChanges;
+  const std::string change = options.ChangeSql();
+  const std::string deletes = fmt::format("{} = {}", change, static_cast<int>(Change::kDelete));
+  bool converts = changes;
   std::string select;
   std::string unfit;
   for (int i = 0; i < schema->num_fields(); ++i) {
@@ -78,7 +82,13 @@ Result<std::unique_ptr<ServerRows>> ServerRows::Make(Engine& engine, std::shared
     const sql::TableColumn* target = rows->info_.Find(column.name);
     if (target == nullptr) return Fail(Code::kInternal, "no column for '{}'", column.name);
     const sql::Fit fit = server.FitFor(column.type, *target);
-    const Conversion conversion = ConversionOf(column, fit);
+    Conversion conversion = ConversionOf(column, fit);
+    if (options.changes.Has(Change::kDelete) && !options.InKey(column.name)) {
+      conversion.expression =
+          fmt::format("CASE WHEN {} THEN NULL ELSE {} END", deletes, conversion.expression);
+      if (!conversion.unfit.empty())
+        conversion.unfit = fmt::format("({} AND NOT {})", conversion.unfit, deletes);
+    }
     converts = converts || conversion.expression != QuoteName(column.name);
     select +=
         fmt::format("{}{} AS {}", select.empty() ? "" : ", ", conversion.expression, QuoteName(column.name));
@@ -87,6 +97,12 @@ Result<std::unique_ptr<ServerRows>> ServerRows::Make(Engine& engine, std::shared
                            MisfitReason(column, target->type));
     }
     rows->columns_.push_back({target, fit, i, options.InKey(column.name)});
+  }
+  if (changes) {
+    rows->change_column_ = options.changes.column;
+    select += fmt::format(", CAST({} AS BIGINT) AS {}", change, QuoteName(kChangeColumn));
+    unfit += fmt::format(" WHEN ({}) IS NULL THEN concat({}, ' ', {})", change, rows->columns_.size(),
+                         options.NoChangeSql());
   }
   if (converts || !unfit.empty()) {
     rows->select_ = fmt::format("SELECT {}, {} AS {} FROM {}", select,
@@ -100,6 +116,13 @@ bool ServerRows::as_text() const {
   return std::ranges::any_of(columns_, [](const Column& column) { return column.fit.as_text; });
 }
 
+bool ServerRows::Deletes(int64_t row) const {
+  if (mode_ != Mode::kChanges) return false;
+  const auto& changes =
+      static_cast<const arrow::Int64Array&>(*rows_->column(static_cast<int>(columns_.size())));
+  return !changes.IsNull(row) && changes.Value(row) == static_cast<int64_t>(Change::kDelete);
+}
+
 // A NULL that can't be stored needs no word of the server's.
 void ServerRows::FindNulls(std::vector<RefusedCell>& refused) const {
   for (size_t i = 0; i < columns_.size(); ++i) {
@@ -107,7 +130,7 @@ void ServerRows::FindNulls(std::vector<RefusedCell>& refused) const {
     if (!column.key && !column.column->not_null) continue;
     const arrow::Array& values = *rows_->column(static_cast<int>(i));
     for (int64_t row = 0; values.null_count() > 0 && row < values.length(); ++row) {
-      if (!values.IsNull(row)) continue;
+      if (!values.IsNull(row) || (!column.key && Deletes(row))) continue;
       refused.push_back({row,
                          column.key ? "a column of the key is NULL" : "NULL in a column that is NOT NULL",
                          column.column->name});
@@ -129,7 +152,9 @@ Result<std::vector<RefusedCell>> ServerRows::Load(const Batch& batch) {
       if (unfit.IsNull(row)) continue;
       const std::string text = unfit.GetString(row);
       const size_t space = text.find(' ');
-      refused.push_back({row, text.substr(space + 1), columns_.at(std::stoul(text)).column->name});
+      const size_t column = std::stoul(text);
+      refused.push_back({row, text.substr(space + 1),
+                         column < columns_.size() ? columns_[column].column->name : change_column_});
     }
     TRANCHE_ARROW_ASSIGN(rows_, "take", "columns of a batch", rows_->RemoveColumn(rows_->num_columns() - 1));
   }

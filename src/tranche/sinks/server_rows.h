@@ -22,7 +22,8 @@ class ServerRows {
                                                   const sql::Server& server, const sql::TableInfo& table,
                                                   const TableOptions& options);
 
-  // Takes a batch; the rows that can't be stored as they are. rows() has all of them, in the same order.
+  // Takes a batch; the rows that can't be stored as they are. rows() has all of them, in the same order; in
+  // mode changes with one more column, the number of each row's Change.
   Result<std::vector<RefusedCell>> Load(const Batch& batch);
   const std::shared_ptr<arrow::RecordBatch>& rows() const { return rows_; }
 
@@ -33,17 +34,21 @@ class ServerRows {
     bool key;
   };
   const std::vector<Column>& columns() const { return columns_; }
+  static constexpr std::string_view kChangeColumn = "__tranche_change";  // a BIGINT
   bool as_text() const;  // some column goes in by a staging table only
   BatchTable& table() { return *table_; }
 
  private:
   ServerRows() = default;
+  bool Deletes(int64_t row) const;  // then only its key counts
   void FindNulls(std::vector<RefusedCell>& refused) const;
 
   std::unique_ptr<BatchTable> table_;
   sql::TableInfo info_;
   std::vector<Column> columns_;
-  std::string select_;  // empty where all columns go as they are
+  Mode mode_ = Mode::kAppend;
+  std::string change_column_;  // of the job's, in mode changes
+  std::string select_;         // empty where all columns go as they are
   std::shared_ptr<arrow::RecordBatch> rows_;
 };
 

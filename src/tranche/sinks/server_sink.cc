@@ -521,13 +521,9 @@ Result<std::optional<Sink::Standing>> ServerStore::Look(SinkContext& context) {
 
 void SetServerStore(SinkSpec& spec, Field url, sql::MakeServer make) {
   std::vector<Field> fields = {std::move(url)};
-  for (Field& field : TableFields(Schemas::kSome)) {
-    if (field.name == "mode")
-      field.shape = Shape(field.shape.options.front());  // a word, no changes by a column
-    fields.push_back(std::move(field));
-  }
+  for (Field& field : TableFields(Schemas::kSome)) fields.push_back(std::move(field));
   spec.shape = Shape::Object(std::move(fields));
-  spec.modes = {"append", "replace", "upsert", "update", "delete"};
+  spec.modes = {"append", "replace", "upsert", "update", "delete", "changes"};
   spec.guarantee = "exactly once, by a ledger in the same database";
   spec.parallel = 16;
   spec.make = [make](const Options& options) -> Result<std::unique_ptr<Sink>> {

@@ -64,6 +64,10 @@ ServerWriter::ServerWriter(sql::ServerSession& session, const sql::TableInfo& ta
   staging_.columns.emplace_back(kPositionColumn);
   staging_.wires = target_.wires;
   staging_.wires.emplace_back("int8");
+  if (options.mode == Mode::kChanges) {
+    staging_.columns.insert(staging_.columns.end() - 1, std::string(ServerRows::kChangeColumn));
+    staging_.wires.emplace_back("int8");
+  }
 }
 
 Status ServerWriter::Prepare() {
@@ -73,6 +77,8 @@ Status ServerWriter::Prepare() {
     columns += fmt::format("{} {} NULL, ", QuoteName(column.column->name),
                            column.fit.as_text ? "TEXT" : column.column->definition());
   }
+  if (options_.mode == Mode::kChanges)
+    columns += fmt::format("{} BIGINT NULL, ", QuoteName(ServerRows::kChangeColumn));
   TRANCHE_TRY(session_.Execute(fmt::format("CREATE TEMPORARY TABLE {} ({}{} BIGINT PRIMARY KEY) {}",
                                            QuoteName(kStaging), columns, QuoteName(kPositionColumn),
                                            session_.dialect().temporary_options)));
@@ -135,17 +141,38 @@ Status ServerWriter::Write(Refused& refused, Counts& counts, const std::function
   return {};
 }
 
+std::vector<sql::Assignment> ServerWriter::Assignments() const {
+  std::vector<sql::Assignment> columns;
+  for (const ServerRows::Column& column : rows_.columns()) {
+    const std::string name = QuoteName(column.column->name);
+    columns.push_back(
+        {column.column->name,
+         column.fit.as_text ? fmt::format("CAST(s.{} AS {})", name, column.column->type) : "s." + name,
+         column.key});
+  }
+  return columns;
+}
+
+Result<std::vector<int64_t>> ServerWriter::Change(const std::string& where, Counts& counts) {
+  const sql::ChangePlan plan(session_.dialect(), table_.name,
+                             fmt::format("(SELECT * FROM {} s WHERE {})", QuoteName(kStaging), where),
+                             Assignments(), fmt::format("s.{}", QuoteName(ServerRows::kChangeColumn)),
+                             fmt::format("s.{}", QuoteName(kPositionColumn)), options_.needs_unique_key());
+  TRANCHE_ASSIGN(sql::ChangePlan::Done done, plan.Do(session_));
+  TRANCHE_TRY(Settle());
+  done.counts.sent = 0;  // they are counted already
+  counts += done.counts;
+  return std::move(done.refused);
+}
+
 // One statement over the staging table. Where the server took fewer rows than it was given, a trigger has
 // dropped some.
 Status ServerWriter::Merge(const std::string& where, Counts& counts) {
-  std::vector<sql::Assignment> columns;
+  const std::vector<sql::Assignment> columns = Assignments();
   std::string same;
-  for (const ServerRows::Column& column : rows_.columns()) {
-    const std::string name = QuoteName(column.column->name);
-    const std::string value =
-        column.fit.as_text ? fmt::format("CAST(s.{} AS {})", name, column.column->type) : "s." + name;
-    columns.push_back({column.column->name, value, column.key});
-    if (column.key) same += fmt::format("{}t.{} = {}", same.empty() ? "" : " AND ", name, value);
+  for (const sql::Assignment& column : columns) {
+    if (!column.key) continue;
+    same += fmt::format("{}t.{} = {}", same.empty() ? "" : " AND ", QuoteName(column.column), column.value);
   }
   const std::string staging(kStaging);
   TRANCHE_ASSIGN(auto count, session_.Query(fmt::format("SELECT count(*) FROM {} s WHERE {}",
@@ -183,7 +210,8 @@ Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
                                  const std::function<Status(int64_t)>& allow) {
   TRANCHE_ASSIGN(auto numbered, WithPosition(*rows_.rows()));
   TRANCHE_TRY(Load(staging_, *numbered, refused, allow));
-  if (!options_.key.empty()) {
+  const bool changes = options_.mode == Mode::kChanges;
+  if (!options_.key.empty() && !changes) {
     std::vector<std::string> key;
     for (const ServerRows::Column& column : rows_.columns()) {
       if (column.key) key.push_back(column.column->name);
@@ -191,11 +219,18 @@ Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
     TRANCHE_ASSIGN(counts.superseded,
                    session_.Execute(sql::SupersedeSql(session_.dialect(), kStaging, key, kPositionColumn)));
   }
+  std::vector<int64_t> doubled;  // inserts that found their key
   auto merge = [&](Span positions) {
     return Try([&]() -> Status {
       Counts part;
-      TRANCHE_TRY(Merge(Where(positions), part));
+      std::vector<int64_t> found_keys;
+      if (changes) {
+        TRANCHE_ASSIGN(found_keys, Change(Where(positions), part));
+      } else {
+        TRANCHE_TRY(Merge(Where(positions), part));
+      }
       counts += part;
+      doubled.insert(doubled.end(), found_keys.begin(), found_keys.end());
       return {};
     });
   };
@@ -205,6 +240,7 @@ Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
   for (sql::RefusedRow& row : found) {
     Insert(refused, {row.row, std::move(row.reason), std::move(row.column)});
   }
+  for (const int64_t row : doubled) Insert(refused, {row, std::string(sql::kKeyIsThere), ""});
   counts.rejected = static_cast<int64_t>(refused.size());
   if (!counts.balanced()) return Fail(Code::kInternal, "a batch lost rows in its staging table");
   return {};

@@ -3,7 +3,8 @@
 // server says it did.
 //
 // Appended rows go straight into the table; rows with a key, and tables with triggers, go by a staging table
-// and one statement. What is refused is tried again in parts (sql/bisect.h), each within a savepoint.
+// and one statement, changes by a few (sql/changes.h). What is refused is tried again in parts
+// (sql/bisect.h), each within a savepoint.
 #pragma once
 
 #include <functional>
@@ -40,6 +41,9 @@ class ServerWriter {
   Result<std::optional<sql::Refusal>> Try(const std::function<Status()>& work);
   Status Settle();  // constraints that wait for the end of the transaction
   Status Merge(const std::string& where, Counts& counts);
+  // The changes of some positions, as if done one after the other; those of its rows that are refused.
+  Result<std::vector<int64_t>> Change(const std::string& where, Counts& counts);
+  std::vector<sql::Assignment> Assignments() const;  // over the staging table "s"
   Error Dropped() const;
 
   sql::ServerSession& session_;

@@ -58,10 +58,13 @@ std::string PlanQuery(std::string_view table, std::string_view source, const std
 
 }  // namespace
 
-ChangePlan::ChangePlan(std::string_view table, std::string_view source,
+ChangePlan::ChangePlan(const Dialect& dialect, std::string_view table, std::string_view source,
                        const std::vector<Assignment>& columns, std::string_view change,
                        std::string_view position, bool unique)
-    : table_(table), query_(PlanQuery(table, source, columns, change, position)), unique_(unique) {
+    : dialect_(dialect),
+      table_(table),
+      query_(PlanQuery(table, source, columns, change, position)),
+      unique_(unique) {
   std::vector<Assignment> planned;
   bool sets = false;
   for (const Assignment& column : columns) {
@@ -73,16 +76,18 @@ ChangePlan::ChangePlan(std::string_view table, std::string_view source,
       fmt::format("{} = {} AND {} > coalesce({}, -1)", kPosition, kMade, kMade, kErased);
   const std::string changes =
       fmt::format("{} = {} AND {} = 1 AND {} <> {}", kPosition, kLast, kFinds, kChange, kDelete);
-  steps_.push_back({DeleteSql(kDuckDb, table, kPlan, planned, erases), erases});
+  steps_.push_back({DeleteSql(dialect, table, kPlan, planned, erases), erases});
   steps_.push_back({InsertSql(table, kPlan, planned, makes), makes});
   // A row that is all key is as it shall be.
-  if (sets) steps_.push_back({UpdateSql(kDuckDb, table, kPlan, planned, changes), changes});
+  if (sets) steps_.push_back({UpdateSql(dialect, table, kPlan, planned, changes), changes});
 }
 
 Result<ChangePlan::Done> ChangePlan::Do(SqlConnection& connection) const {
   const std::string plan = QuoteName(kPlan);
-  TRANCHE_TRY(connection.Execute(fmt::format("CREATE TEMPORARY TABLE {} {} AS {}", plan,
-                                             connection.dialect().temporary_options, query_)));
+  // What a failed try has left, where a table does not go with its transaction.
+  if (dialect_.ddl_commits) TRANCHE_TRY(connection.Execute("DROP TEMPORARY TABLE IF EXISTS " + plan));
+  TRANCHE_TRY(connection.Execute(
+      fmt::format("CREATE TEMPORARY TABLE {} {} AS {}", plan, dialect_.temporary_options, query_)));
   TRANCHE_ASSIGN(Done done, Count(connection));
   for (const Step& step : steps_) {
     TRANCHE_ASSIGN(auto rows,
@@ -96,7 +101,8 @@ Result<ChangePlan::Done> ChangePlan::Do(SqlConnection& connection) const {
           .Hint("does a trigger or a rule of the table meddle?");
     }
   }
-  TRANCHE_TRY(connection.Execute("DROP TABLE " + plan));
+  TRANCHE_TRY(
+      connection.Execute(fmt::format("DROP {}TABLE {}", dialect_.ddl_commits ? "TEMPORARY " : "", plan)));
   return done;
 }
 

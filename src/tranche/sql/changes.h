@@ -29,13 +29,17 @@ namespace tranche::sql {
 
 enum class Change { kInsert, kUpdate, kUpsert, kDelete };
 
+// Why an insert that found its key is refused.
+inline constexpr std::string_view kKeyIsThere = "the table has a row of this key already";
+
 class ChangePlan {
  public:
-  // `source`: a relation. `columns`: what it gives for the table's columns, over "s". `change` and
-  // `position`: SQL over "s" for the number of a Change, and of a row. No key is NULL. `unique`: the table
-  // has a key once.
-  ChangePlan(std::string_view table, std::string_view source, const std::vector<Assignment>& columns,
-             std::string_view change, std::string_view position, bool unique);
+  // `source`: a relation, as it stands in FROM. `columns`: what it gives for the table's columns, over "s".
+  // `change` and `position`: SQL over "s" for the number of a Change, and of a row. No key is NULL. `unique`:
+  // the table has a key once.
+  ChangePlan(const Dialect& dialect, std::string_view table, std::string_view source,
+             const std::vector<Assignment>& columns, std::string_view change, std::string_view position,
+             bool unique);
 
   // The query that tells what becomes of the rows: the database says whether they fit the table.
   const std::string& query() const { return query_; }
@@ -54,6 +58,7 @@ class ChangePlan {
   };
   Result<Done> Count(SqlConnection& connection) const;
 
+  const Dialect& dialect_;
   std::string table_, query_;
   std::vector<Step> steps_;  // in this order
   bool unique_;
