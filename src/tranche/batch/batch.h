@@ -21,6 +21,7 @@ struct Batch {
 // When a batch is cut. `linger` bounds how long rows wait for a batch to fill; a whole spool never waits.
 struct BatchPolicy {
   int64_t rows = 10'000;
+  bool automatic = false;  // `rows` is where it begins: batch_sizer.h
   int64_t bytes = 8 << 20;
   Duration linger = std::chrono::seconds(1);
   int parallel = 1;  // batches at a time; 0: as many as the engine has threads

@@ -121,13 +121,15 @@ struct Cutter::State {
     Batch batch{.span = {at, at}, .rows = nullptr, .bytes = 0};
     arrow::RecordBatchVector taken;
     Group group;
-    while (batch.span.rows() < policy.rows) {
+    while (true) {
       TRANCHE_ASSIGN(bool more, Fill());
       if (!more) break;
+      const int64_t most = groups && policy.automatic ? INT64_MAX : policy.rows;
+      if (batch.span.rows() >= most) break;
       if (groups && taken.empty()) group = GroupAt(*groups, used);
       if (groups && GroupAt(*groups, used) != group) break;
       if (groups && used >= border) border = EndOfGroup(*groups, used);
-      int64_t count = std::min(border - used, policy.rows - batch.span.rows());
+      int64_t count = std::min(border - used, most - batch.span.rows());
       count = RowsWithin(*piece, used, count, policy.bytes - batch.bytes);
       if (count == 0 && taken.empty()) count = 1;  // larger than a batch may be, alone
       if (count == 0) break;
@@ -156,6 +158,8 @@ Cutter::Cutter(const Spool& spool, std::vector<Span> gaps, BatchPolicy policy)
     : state_(new State{.spool = spool, .gaps = std::move(gaps), .policy = policy}) {}
 
 Cutter::~Cutter() = default;
+
+void Cutter::SetRows(int64_t rows) { state_->policy.rows = rows; }
 
 Result<std::optional<Batch>> Cutter::Next() {
   if (!state_->reader) {

@@ -42,6 +42,8 @@ class Cutter {
   // The next batch in order of row numbers, or nothing at the end. Never crosses a gap's border or a group's.
   // A row that is larger than policy.bytes alone makes a batch of its own.
   Result<std::optional<Batch>> Next();
+  // From now on. Where the stage has groups and the policy is automatic, each is a batch whatever its rows.
+  void SetRows(int64_t rows);
 
  private:
   struct State;

@@ -329,7 +329,10 @@ void Loader::ReadStore(const Node::Key& name, Node& node, std::vector<Store>& st
 void Loader::ReadBatch(Node& node, Store& store) {
   if (!checker_.Check(node, BatchShape(), "batch")) return;
   Options options(&BatchShape(), &node);
-  if (options.Has("rows")) store.batch.rows = options.Integer("rows");
+  if (options.Has("rows")) {
+    store.batch.rows = options.Integer("rows");
+    store.batch.automatic = false;
+  }
   if (options.Has("bytes")) store.batch.bytes = options.Size("bytes");
   if (options.Has("linger")) store.batch.linger = ParseDuration(options.Raw("linger")->text).value();
   if (store.batch.bytes < 1)

@@ -86,11 +86,12 @@ std::string Describe(const SinkSpec& spec) {
   if (!spec.modes.empty())
     extra += fmt::format("Modes: {} (default `{}`).\n\n", fmt::join(spec.modes, ", "), spec.modes[0]);
   if (!spec.guarantee.empty()) extra += fmt::format("Guarantee: {}.\n\n", spec.guarantee);
-  extra += fmt::format("Batches: {} rows or {} by default; {} at a time.\n\n", FormatCount(spec.policy.rows),
-                       FormatBytes(spec.policy.bytes),
-                       spec.parallel == 1          ? "one"
-                       : spec.policy.parallel == 0 ? "as many as `threads`"
-                                                   : fmt::format("up to {}", spec.parallel));
+  extra += fmt::format(
+      "Batches: {} rows{} or {} by default; {} at a time.\n\n", FormatCount(spec.policy.rows),
+      spec.policy.automatic ? " or as many more as make a row cheaper," : "", FormatBytes(spec.policy.bytes),
+      spec.parallel == 1          ? "one"
+      : spec.policy.parallel == 0 ? "as many as `threads`"
+                                  : fmt::format("up to {}", spec.parallel));
   return Describe(spec, "store", extra);
 }
 

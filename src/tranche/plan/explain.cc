@@ -17,6 +17,9 @@ std::string Indented(const std::string& text, const std::string& indent) {
 }
 
 std::string BatchText(const BatchPolicy& policy) {
+  if (policy.automatic)
+    return fmt::format("batches of {} rows or more, by what a row costs, or {}", FormatCount(policy.rows),
+                       FormatBytes(policy.bytes));
   return fmt::format("batches of {} rows or {}", FormatCount(policy.rows), FormatBytes(policy.bytes));
 }
 

@@ -47,7 +47,7 @@ TRANCHE_JSON(ReportData::Progress, seconds, rows, bytes)
 TRANCHE_JSON(ReportData::BatchSample, rows, bytes, seconds)
 TRANCHE_JSON(ReportData::Sample, columns, rows)
 TRANCHE_JSON(ReportData::Store, name, connector, description, guarantee, stage, counts, published, bytes,
-             retries, seconds, batches, progress, sample)
+             retries, seconds, chosen_rows, batches, progress, sample)
 TRANCHE_JSON(ReportData::RejectReason, origin, reason, rows)
 TRANCHE_JSON(ReportData, job, job_file, run_id, run_number, outcome, message, started, finished, starts,
              balanced, warnings, inputs, stages, stores, reject_reasons, rejects, parameters, environment)

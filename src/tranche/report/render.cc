@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -304,6 +305,23 @@ std::string SpeedRow(const ReportData::Store& store) {
          Cell(Short(rate, Unit::kNumber)) + Cell(FormatCount(store.retries)) + "</tr>";
 }
 
+// Of a row, by the size of its batch: what the size was chosen by.
+std::string CostFigure(const ReportData::Store& store, const std::string& label) {
+  if (store.chosen_rows == 0) return "";
+  std::map<int64_t, std::vector<double>> costs;
+  for (const auto& batch : store.batches.items) {
+    if (batch.rows > 0) costs[batch.rows].push_back(batch.seconds / static_cast<double>(batch.rows));
+  }
+  Series series;
+  for (const auto& [rows, seconds] : costs) {
+    if (seconds.size() >= 3) series.points.emplace_back(static_cast<double>(rows), Percentile(seconds, 0.5));
+  }
+  if (series.points.size() < 2) return "";
+  return Figure(fmt::format("what a row costs, by the rows in its batch; {} are chosen",
+                            FormatCount(store.chosen_rows)),
+                Draw(LineChart{"cost of a row, " + label, Unit::kNumber, Unit::kSeconds, {series}}));
+}
+
 std::string SpeedCharts(const ReportData::Store& store) {
   Batches batches(store);
   if (batches.rows.size() < 3) return "";
@@ -320,6 +338,7 @@ std::string SpeedCharts(const ReportData::Store& store) {
   body += Figure("how long a commit took",
                  Draw(Histogram{"commit times, " + label, Unit::kSeconds, batches.seconds}));
   body += Figure("rows in a batch", Draw(Histogram{"batch sizes, " + label, Unit::kNumber, batches.rows}));
+  body += CostFigure(store, label);
   return CardOf(body + "</div>");
 }
 

@@ -113,6 +113,7 @@ struct ReportData {
     int64_t bytes = 0;
     int64_t retries = 0;
     double seconds = 0;            // from its first batch to its end
+    int64_t chosen_rows = 0;       // of a batch, where the run has found the size by itself; else 0
     Thinned<BatchSample> batches;  // batches.seen of them were committed
     Thinned<Progress>
         progress;  // one point a batch, or every second; the rates are drawn from the differences

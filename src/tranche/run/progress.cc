@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
+#include <mutex>
 
 #include "tranche/base/units.h"
 
@@ -15,18 +17,22 @@ constexpr std::chrono::milliseconds kEvery(200);
 
 ProgressLine::ProgressLine(const ProgressCounters& counters, const Logger& log) : counters_(counters) {
   if (log.json() || log.verbosity() == Verbosity::kQuiet || !isatty(STDERR_FILENO)) return;
-  thread_ = std::thread([this] {
+  thread_ = std::jthread([this](const std::stop_token& stop) {
     const int64_t begun = SystemClock().SteadyNanos();
-    while (!done_) {
-      std::this_thread::sleep_for(kEvery);
-      if (!done_) Draw((SystemClock().SteadyNanos() - begun) / 1e9);
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    while (true) {
+      never.wait_for(lock, stop, kEvery, [] { return false; });
+      if (stop.stop_requested()) return;
+      Draw((SystemClock().SteadyNanos() - begun) / 1e9);
     }
   });
 }
 
 ProgressLine::~ProgressLine() {
   if (!thread_.joinable()) return;
-  done_ = true;
+  thread_.request_stop();
   thread_.join();
   std::fputs("\r\033[K", stderr);
 }

@@ -1,7 +1,6 @@
 // ProgressLine: one line at the bottom of a terminal while a run works; nothing where stderr is no terminal.
 #pragma once
 
-#include <atomic>
 #include <thread>
 
 #include "tranche/base/log.h"
@@ -19,8 +18,7 @@ class ProgressLine {
   void Draw(double seconds);
 
   const ProgressCounters& counters_;
-  std::atomic<bool> done_ = false;
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace tranche

@@ -38,7 +38,9 @@ void StopSignal::SetTimeout(Duration timeout) { deadline_ = SystemClock().Steady
 
 StopSignal::~StopSignal() {
   leaving_ = true;
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  pthread_kill(thread_.native_handle(), SIGTERM);  // to the thread alone: it does not wait any longer
+  thread_.join();
 }
 
 void StopSignal::Wait() {
@@ -47,6 +49,7 @@ void StopSignal::Wait() {
   while (!leaving_) {
     const timespec pause{.tv_sec = 0, .tv_nsec = 100'000'000};
     const int number = sigtimedwait(&set, nullptr, &pause);
+    if (leaving_) return;
     const int64_t now = SystemClock().SteadyNanos();
     if (number > 0) {
       if (signal_ != 0) DieBy(number);  // asked twice

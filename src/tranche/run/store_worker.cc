@@ -14,6 +14,7 @@ struct StoreWorker::Lane {
   std::unique_ptr<Engine> engine;
   SinkContext context;
   int64_t allowed = 0;  // rejects that the budget has counted for the batch in hand
+  bool warm = false;    // it has stored a batch: the first one opens sessions
 };
 
 StoreWorker::StoreWorker(RunContext& context, PlannedStore& planned, ReportData::Store& report)
@@ -109,15 +110,23 @@ Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
     TRANCHE_ASSIGN(WriteReport report, TryWrite(lane, batch));
     switch (report.outcome) {
       case WriteReport::Outcome::kCommitted:
-      case WriteReport::Outcome::kAlreadyCommitted:
-        Note(report, batch.span, (context_.clock.SteadyNanos() - begun) / 1e9, attempt - 1);
+      case WriteReport::Outcome::kAlreadyCommitted: {
+        const double seconds = (context_.clock.SteadyNanos() - begun) / 1e9;
+        Note(report, batch.span, seconds, attempt - 1);
+        const std::scoped_lock lock(mutex_);
+        if (sizer_ && lane.warm && attempt == 1) sizer_->Stored(batch.span.rows(), seconds);
+        lane.warm = true;
         return {};
+      }
       case WriteReport::Outcome::kFenced:
         return Fail(Code::kBusy, "store '{}': another run has taken over", name())
             .Hint("wait until it has ended, then run this again");
       case WriteReport::Outcome::kRolledBack:
-      case WriteReport::Outcome::kUnknown:
+      case WriteReport::Outcome::kUnknown: {
+        const std::scoped_lock lock(mutex_);
+        if (sizer_) sizer_->Refused();
         break;
+      }
     }
     TRANCHE_TRY(context_.stop.Check());
     if (!TryAgain(attempt, batch.span.from)) {
@@ -159,6 +168,7 @@ Status StoreWorker::Store(const Spool& spool) {
   TRANCHE_TRY(MakeLanes());
   BatchPolicy policy = planned_.store->batch;
   policy.bytes = std::min<int64_t>(policy.bytes, context_.BatchMemory() / std::ssize(lanes_));
+  if (policy.automatic) sizer_.emplace(policy.rows);
   Cutter cutter(spool, opened_.committed.Gaps(spool.end()), policy);
   std::vector<Status> outcomes(lanes_.size());
   std::vector<std::jthread> threads;
@@ -167,6 +177,7 @@ Status StoreWorker::Store(const Spool& spool) {
   }
   outcomes[0] = Write(*lanes_[0], cutter);
   threads.clear();
+  if (sizer_) report_.chosen_rows = sizer_->rows();
   for (Status& outcome : outcomes) TRANCHE_TRY(std::move(outcome));
   Sample(spool);
   return context_.budget.JudgeEnd("store " + name(), spool.rows());
@@ -176,6 +187,10 @@ Status StoreWorker::Write(Lane& lane, Cutter& cutter) {
   auto next = [&]() -> Result<std::optional<Batch>> {
     const std::scoped_lock lock(cutting_);
     if (failed_) return std::nullopt;
+    if (sizer_) {
+      const std::scoped_lock sizing(mutex_);
+      cutter.SetRows(sizer_->rows());
+    }
     return cutter.Next();
   };
   auto write = [&]() -> Status {

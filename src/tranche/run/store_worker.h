@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tranche/base/result.h"
+#include "tranche/batch/batch_sizer.h"
 #include "tranche/batch/cutter.h"
 #include "tranche/connector/sink.h"
 #include "tranche/plan/plan.h"
@@ -70,8 +71,9 @@ class StoreWorker {
   SinkContext sink_context_;
   Opened opened_;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::mutex cutting_;  // of the cutter
-  std::mutex mutex_;    // of what is opened, and of the report
+  std::mutex cutting_;               // of the cutter
+  std::mutex mutex_;                 // of what is opened, of the report, and of the size of batches
+  std::optional<BatchSizer> sizer_;  // where nobody has said how many rows
   std::atomic<bool> failed_ = false;
   int64_t begun_ = 0;
   std::vector<Reject> rejects_;

@@ -399,7 +399,8 @@ SinkSpec DuckDbSink() {
   spec.example = "duckdb: {path: labs.duckdb, table: labs, mode: replace}";
   spec.modes = {"append", "replace", "upsert", "update", "delete", "changes"};
   spec.guarantee = "exactly once, by a ledger in the same file";
-  spec.policy.rows = 100'000;  // a transaction of DuckDB costs some 10 ms, whatever it holds
+  spec.policy.rows = 32'000;  // a transaction of DuckDB costs some 10 ms, whatever it holds
+  spec.policy.automatic = true;
   spec.policy.bytes = 64 << 20;
   spec.scratch = ScratchDuckDb;
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {

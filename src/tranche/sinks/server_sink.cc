@@ -526,6 +526,7 @@ void SetServerStore(SinkSpec& spec, Field url, sql::MakeServer make) {
   spec.modes = {"append", "replace", "upsert", "update", "delete", "changes"};
   spec.guarantee = "exactly once, by a ledger in the same database";
   spec.parallel = 16;
+  spec.policy = {.rows = 1000, .automatic = true, .bytes = 32 << 20};
   spec.make = [make](const Options& options) -> Result<std::unique_ptr<Sink>> {
     TableOptions table;
     TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));

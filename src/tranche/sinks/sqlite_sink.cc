@@ -303,6 +303,7 @@ SinkSpec SqliteSink() {
   spec.shape = DatabaseShape("issues.db", Schemas::kNone);
   spec.example = "sqlite: {path: issues.db, table: issues, mode: upsert, key: [id]}";
   spec.modes = {"append", "replace", "upsert", "update", "delete", "changes"};
+  spec.policy = {.rows = 1000, .automatic = true, .bytes = 32 << 20};
   spec.guarantee = "exactly once, by a ledger in the same file";
   spec.scratch = ScratchSqlite;
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Sink>> {
