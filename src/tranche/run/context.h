@@ -24,7 +24,7 @@ struct RunOptions {
   bool again = false;        // a new run even if nothing is new; gives up an unfinished one that can't go on
   bool yes = false;          // answers the question of --again on an append store
   bool trust_target = false;
-  bool keep_batches = false;
+  bool keep_batches = false;     // this start asks for it; see run/kept.h
   std::optional<int64_t> limit;  // rows of each input that flows
   std::optional<uint64_t> seed;  // of the steps that choose by chance; else it is chosen by chance itself
   int64_t memory = 0;            // bytes; what `memory:` or the machine says
@@ -48,7 +48,9 @@ struct RunContext {
   const RunOptions& options;
   // An unfinished run, in this start: by --again, or because the job was changed in time.
   bool gave_up = false;
-  std::string folder;  // the job's state folder
+  bool keeps = false;                  // by --keep-batches of this start or an earlier one
+  std::vector<std::string> forgotten;  // ids of runs that kept, and need not any more
+  std::string folder;                  // the job's state folder
   State& state;
   RunRecord& run;
   Engine& engine;

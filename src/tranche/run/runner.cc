@@ -13,6 +13,7 @@
 #include "tranche/base/hash.h"
 #include "tranche/run/balance.h"
 #include "tranche/run/execution.h"
+#include "tranche/run/kept.h"
 #include "tranche/run/progress.h"
 
 namespace tranche {
@@ -100,7 +101,10 @@ class Runner {
     TRANCHE_ASSIGN(auto runs, state_->Runs());
     TRANCHE_TRY(CheckNoneForgotten(runs));
     for (const RunRecord& run : runs) {
-      if (run.state != RunState::kOpen) continue;
+      if (run.state != RunState::kOpen) {
+        if (Exists(folder_ + "/run/" + run.id)) TRANCHE_TRY(PutSpoolsAway(*state_, folder_, run));
+        continue;
+      }
       wanted.insert(run.id);
       TRANCHE_ASSIGN(auto stages, state_->Stages(run.id));
       for (const StageRecord& stage : stages) wanted.insert(stage.id);
@@ -183,16 +187,7 @@ class Runner {
     run.outcome = std::move(why);
     run.finished = env_.clock.NowMicros();
     TRANCHE_TRY(state_->UpdateRun(run));
-    return RemoveSpools(run);
-  }
-
-  Status RemoveSpools(const RunRecord& run) {
-    TRANCHE_ASSIGN(auto stages, state_->Stages(run.id));
-    for (const StageRecord& stage : stages) {
-      TRANCHE_TRY(RemoveFolder(folder_ + "/spool/" + stage.id));
-      TRANCHE_TRY(Failpoint("spool.removed"));
-    }
-    return RemoveFolder(folder_ + "/run/" + run.id);
+    return PutSpoolsAway(*state_, folder_, run);
   }
 
   Result<RunResult> Begin(const Job& job, std::string id) {
@@ -300,9 +295,14 @@ class Runner {
     ReportData report = BeginReport(job, run, resumed);
     RejectBudget budget(job);
     ProgressCounters counters;
+    if (options_.keep_batches) TRANCHE_TRY(NoteKept(*state_, run));
+    TRANCHE_ASSIGN(const bool keeps, Keeps(*state_, run));
+    TRANCHE_ASSIGN(const auto forgotten, ForgottenRuns(*state_, folder_));
     RunContext context{.job = job,
                        .options = options_,
                        .gave_up = gave_up_,
+                       .keeps = keeps,
+                       .forgotten = forgotten,
                        .folder = folder_,
                        .state = *state_,
                        .run = run,
@@ -322,6 +322,7 @@ class Runner {
       TRANCHE_ASSIGN(Sources sources, MakeSources(job));
       done = Execution(context, std::move(sources), resumed).Run();
     }
+    if (done) TRANCHE_TRY(NoteForgotten(*state_, forgotten));
     return End(run, report, std::move(done));
   }
 
@@ -374,7 +375,7 @@ class Runner {
     TRANCHE_TRY(std::move(written));
     TRANCHE_TRY(std::move(updated));
     TRANCHE_TRY(Failpoint("run.finished"));
-    TRANCHE_TRY(RemoveSpools(run));
+    TRANCHE_TRY(PutSpoolsAway(*state_, folder_, run));
     return result;
   }
 
