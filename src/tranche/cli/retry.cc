@@ -51,7 +51,8 @@ class Retry {
     }
     std::vector<std::string> lists;
     for (const Share& share : shares_) TRANCHE_TRY(Seal(share, lists));
-    TRANCHE_ASSIGN(const bool keeps, Keeps(*state_, run_));  // then its retries do as well
+    TRANCHE_ASSIGN(const Keeping keeping, KeepingOf(*state_, run_));  // as the run, so its retries
+    const bool keeps = keeping != Keeping::kNothing;
     for (const std::string& list : lists) {
       Set set = parameters_;
       set[kRetryParameter] = list;

@@ -16,14 +16,7 @@ using Json = nlohmann::json;
 
 // "a=1,b=x" is two conditions if each part between commas is one.
 Status AddConditions(const std::string& argument, TraceQuestion& question) {
-  std::vector<std::string> parts{""};
-  for (const char c : argument) {
-    if (c == ',') {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
+  std::vector<std::string> parts = SplitAtCommas(argument);
   const bool each =
       std::ranges::all_of(parts, [](const std::string& part) { return part.find('=') + 1 > 1; });
   if (!each) parts = {argument};
@@ -95,7 +88,7 @@ std::string Nearby(const std::string& path) {
 
 std::string PlaceText(const InputPlace& place) {
   const std::string input = place.input.empty() ? "" : fmt::format("input {}", place.input);
-  if (place.file.empty()) return fmt::format("{}: one of its {} files", input, FormatCount(place.files));
+  if (place.file.empty()) return fmt::format("{}: {} files", input, FormatCount(place.files));
   std::string text = (input.empty() ? "" : input + ": ") + Nearby(place.file);
   if (place.line > 0) text += fmt::format(":{}", place.line);
   return text;

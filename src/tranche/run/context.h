@@ -49,6 +49,7 @@ struct RunContext {
   // An unfinished run, in this start: by --again, or because the job was changed in time.
   bool gave_up = false;
   bool keeps = false;                  // by --keep-batches of this start or an earlier one
+  bool places = false;                 // of its first start: then rows carry where they stood in their inputs
   std::vector<std::string> forgotten;  // ids of runs that kept, and need not any more
   std::string folder;                  // the job's state folder
   State& state;
@@ -68,8 +69,12 @@ struct RunContext {
     return std::max<int64_t>(options.memory / 8 / std::max<int64_t>(stores, 1), 1 << 20);
   }
   InputsContext Inputs() const {
-    return {
-        .engine = &engine, .scratch = RunFolder(), .state = &state, .parameters = &job.values, .stop = &stop};
+    return {.engine = &engine,
+            .scratch = RunFolder(),
+            .state = &state,
+            .parameters = &job.values,
+            .stop = &stop,
+            .places = places};
   }
   std::string RunFolder() const { return folder + "/run/" + run.id; }  // standard input is kept there
   std::string SpoolFolder(const std::string& stage_id) const { return folder + "/spool/" + stage_id; }

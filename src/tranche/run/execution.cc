@@ -130,7 +130,8 @@ Status Execution::MakeStages() {
 }
 
 Status Execution::TryStages() {
-  TRANCHE_ASSIGN(plan_, MakePlan(context_.job, sources_, context_.engine, context_.run.seed));
+  TRANCHE_ASSIGN(plan_,
+                 MakePlan(context_.job, sources_, context_.engine, context_.run.seed, context_.places));
   for (const std::string& warning : plan_.warnings) context_.log.Warn(warning);
   Describe();
   TRANCHE_ASSIGN(auto records, context_.state.Stages(context_.run.id));

@@ -7,17 +7,22 @@ namespace tranche {
 namespace {
 
 constexpr std::string_view kNote = "keep batches";  // with one of these
-constexpr std::string_view kKept = "true";
+constexpr std::string_view kRows = "rows";
+constexpr std::string_view kPlaces = "places";
 constexpr std::string_view kForgotten = "forgotten";
 
 }  // namespace
 
-Result<bool> Keeps(State& state, const RunRecord& run) {
+Result<Keeping> KeepingOf(State& state, const RunRecord& run) {
   TRANCHE_ASSIGN(const auto note, state.Note(run.id, "", kNote));
-  return note == kKept;
+  return note == kPlaces ? Keeping::kPlaces : note == kRows ? Keeping::kRows : Keeping::kNothing;
 }
 
-Status NoteKept(State& state, const RunRecord& run) { return state.SetNote(run.id, "", kNote, kKept); }
+Status NoteKept(State& state, const RunRecord& run, bool resumed) {
+  TRANCHE_ASSIGN(const Keeping before, KeepingOf(state, run));
+  if (before != Keeping::kNothing) return {};
+  return state.SetNote(run.id, "", kNote, resumed ? kRows : kPlaces);
+}
 
 std::string KeptFolder(const std::string& folder, int64_t run) {
   return fmt::format("{}/kept/{}", folder, run);
@@ -25,8 +30,8 @@ std::string KeptFolder(const std::string& folder, int64_t run) {
 
 // The run's own folder goes last: it says that there is something to be put away still.
 Status PutSpoolsAway(State& state, const std::string& folder, const RunRecord& run) {
-  TRANCHE_ASSIGN(const bool keeps, Keeps(state, run));
-  const bool kept = keeps && run.state == RunState::kFinished;
+  TRANCHE_ASSIGN(const Keeping keeping, KeepingOf(state, run));
+  const bool kept = keeping != Keeping::kNothing && run.state == RunState::kFinished;
   if (kept) TRANCHE_TRY(MakeFolders(KeptFolder(folder, run.number)));
   TRANCHE_ASSIGN(const auto stages, state.Stages(run.id));
   for (const StageRecord& stage : stages) {
@@ -46,8 +51,8 @@ Result<std::vector<std::string>> ForgottenRuns(State& state, const std::string& 
   TRANCHE_ASSIGN(const auto runs, state.Runs());
   for (const RunRecord& run : runs) {
     if (run.state != RunState::kFinished || Exists(KeptFolder(folder, run.number))) continue;
-    TRANCHE_ASSIGN(const bool keeps, Keeps(state, run));
-    if (keeps) forgotten.push_back(run.id);
+    TRANCHE_ASSIGN(const Keeping keeping, KeepingOf(state, run));
+    if (keeping != Keeping::kNothing) forgotten.push_back(run.id);
   }
   return forgotten;
 }

@@ -15,8 +15,13 @@
 
 namespace tranche {
 
-Result<bool> Keeps(State& state, const RunRecord& run);
-Status NoteKept(State& state, const RunRecord& run);
+enum class Keeping {
+  kNothing,
+  kRows,    // and batches: a resume was asked to
+  kPlaces,  // the first start was: its rows carry where they stood in their inputs as well
+};
+Result<Keeping> KeepingOf(State& state, const RunRecord& run);
+Status NoteKept(State& state, const RunRecord& run, bool resumed);
 
 std::string KeptFolder(const std::string& folder, int64_t run);  // `folder`: of the job's state
 

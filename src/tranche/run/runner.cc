@@ -206,7 +206,8 @@ class Runner {
                                             .scratch = scratch,
                                             .state = state_.get(),
                                             .parameters = &job.values,
-                                            .stop = &env_.stop}));
+                                            .stop = &env_.stop,
+                                            .places = options_.keep_batches}));
     TRANCHE_ASSIGN(std::optional<int64_t> done, AlreadyDone(job, run, splits));
     if (done) return RunResult{.run = *done, .nothing_new = true};
     // A job that can't be planned, or whose stores can't take its rows, is wrong, and has not run.
@@ -295,13 +296,14 @@ class Runner {
     ReportData report = BeginReport(job, run, resumed);
     RejectBudget budget(job);
     ProgressCounters counters;
-    if (options_.keep_batches) TRANCHE_TRY(NoteKept(*state_, run));
-    TRANCHE_ASSIGN(const bool keeps, Keeps(*state_, run));
+    if (options_.keep_batches) TRANCHE_TRY(NoteKept(*state_, run, resumed));
+    TRANCHE_ASSIGN(const Keeping keeping, KeepingOf(*state_, run));
     TRANCHE_ASSIGN(const auto forgotten, ForgottenRuns(*state_, folder_));
     RunContext context{.job = job,
                        .options = options_,
                        .gave_up = gave_up_,
-                       .keeps = keeps,
+                       .keeps = keeping != Keeping::kNothing,
+                       .places = keeping == Keeping::kPlaces,
                        .forgotten = forgotten,
                        .folder = folder_,
                        .state = *state_,

@@ -4,8 +4,6 @@
 #include <map>
 #include <set>
 
-#include <nlohmann/json.hpp>
-
 #include "tranche/base/file.h"
 #include "tranche/report/report.h"
 #include "tranche/run/kept.h"
@@ -16,66 +14,6 @@
 
 namespace tranche {
 namespace {
-
-using Json = nlohmann::json;
-
-std::vector<std::string> KeyOf(const Store& store) {
-  std::vector<std::string> key;
-  const Node* node = store.value.Find("key");
-  if (node == nullptr) return key;
-  if (node->is_scalar()) key.push_back(node->text);
-  for (const Node& item : node->items) key.push_back(item.text);
-  return key;
-}
-
-std::vector<std::string> SplitAtCommas(const std::string& text) {
-  std::vector<std::string> parts{""};
-  for (const char c : text) {
-    if (c == ',') {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
-}
-
-// What the question asks of one store; nothing where it does not concern it.
-std::optional<Conditions> AskedOf(const Store& store, const TraceQuestion& question) {
-  if (!question.store.empty() && store.name != question.store) return std::nullopt;
-  if (question.key.empty()) return question.where;
-  const std::vector<std::string> key = KeyOf(store);
-  std::vector<std::string> values = question.key;
-  if (values.size() == 1 && key.size() > 1) values = SplitAtCommas(values.front());
-  if (key.size() != values.size()) return std::nullopt;
-  Conditions where;
-  for (size_t i = 0; i < key.size(); ++i) where.emplace_back(key[i], values[i]);
-  return where;
-}
-
-bool SameValue(const std::string& one, const std::string& other) {
-  if (one == other) return true;
-  char* end = nullptr;
-  char* other_end = nullptr;
-  const double number = std::strtod(one.c_str(), &end);
-  const double other_number = std::strtod(other.c_str(), &other_end);
-  const bool numbers = !one.empty() && !other.empty() && *end == 0 && *other_end == 0;
-  return numbers && number == other_number;
-}
-
-// Whether the content of a reject is a row that has these values.
-bool Meets(const std::string& content, const Conditions& where) {
-  const Json row = Json::parse(content, nullptr, false);
-  if (!row.is_object()) return false;
-  return std::ranges::all_of(where, [&](const auto& condition) {
-    const auto& [name, value] = condition;
-    for (const auto& [key, cell] : row.items()) {
-      if (FindColumn({{key, ""}}, name) == nullptr || cell.is_null()) continue;
-      return SameValue(cell.is_string() ? cell.template get<std::string>() : cell.dump(), value);
-    }
-    return false;
-  });
-}
 
 const ReportData::Stage* FindStage(const ReportData& report, const std::string& name) {
   const auto found = std::ranges::find(report.stages, name, &ReportData::Stage::name);
@@ -163,8 +101,11 @@ class Tracer {
       const Reject& reject = rejects_[i];
       const bool of_store = reject.origin.starts_with("store ");
       if (of_store && (traced.kept || reject.origin != "store " + store)) continue;
-      if (!Meets(reject.content, where) || !added_.insert(i).second) continue;
+      const bool meets = Meets(reject.content, where);
+      if (!meets && !(reject.origin.starts_with("input ") && Holds(reject.content, where))) continue;
+      if (!added_.insert(i).second) continue;
       TracedRow& row = traced.rows.emplace_back();
+      if (!meets) row.remark = "it could not be read: what it holds was compared as text";
       if (of_store) row.store = store;
       row.fate = Fate::kRejected;
       row.origin = reject.origin;
@@ -317,24 +258,27 @@ class Tracer {
 
   std::vector<InputPlace> PlacesOf(const std::string& stage, const KeptRows::Row& row) const {
     std::vector<InputPlace> places;
+    if (!row.file.empty())
+      return {{.input = InputOf(row.file), .file = row.file, .files = 1, .line = row.line}};
     std::set<std::string> inputs;
     AddInputs(report_, stage, inputs);
     for (const std::string& input : inputs) {
-      InputPlace& place = places.emplace_back();
-      place.input = input;
-      std::vector<std::string> names;
+      InputPlace& place = places.emplace_back(InputPlace{.input = input});
       for (const SplitRecord& record : splits_) {
         if (record.input != input) continue;
-        const auto split = ParseSplit(record.split);
-        names.push_back(split ? split->name : "?");
+        if (const auto split = ParseSplit(record.split); ++place.files == 1 && split)
+          place.file = split->name;
       }
-      place.files = std::ssize(names);
-      if (names.size() == 1) place.file = names.front();
-      if (inputs.size() != 1) continue;  // which of them is not known
-      if (!row.file.empty()) place.file = row.file;
-      place.line = row.line;
+      if (place.files != 1) place.file.clear();
     }
     return places;
+  }
+
+  std::string InputOf(const std::string& file) const {
+    for (const SplitRecord& record : splits_) {
+      if (const auto split = ParseSplit(record.split); split && split->name == file) return record.input;
+    }
+    return "";
   }
 
   Error NothingFound(const Trace& trace) const {

@@ -17,16 +17,10 @@
 #include "tranche/connector/engine.h"
 #include "tranche/connector/sink.h"
 #include "tranche/run/runner.h"
+#include "tranche/run/trace_question.h"
 #include "tranche/state/state.h"
 
 namespace tranche {
-
-struct TraceQuestion {
-  std::vector<std::pair<std::string, std::string>> where = {};  // columns and their values: all must hold
-  std::vector<std::string> key = {};  // instead: the values of a store's key, in the order of its columns
-  std::string store = {};             // only of this one; empty: of all
-  int64_t most = 100;                 // rows of a run and store
-};
 
 // What became of a row that was sent to a store.
 enum class Fate {

@@ -111,6 +111,7 @@ TEST_F(LedgerTest, KeepBatches) {
 
   SinkContext next = context_;
   next.run_id = "run2";
+  next.run_number = 1;
   ASSERT_TRUE(Ledger(*connection_).Open(next, "t"));
   EXPECT_TRUE(*ledger.BatchOf(context_, 4));
   next.forgotten = {"run1"};
