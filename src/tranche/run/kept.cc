@@ -18,10 +18,16 @@ Result<Keeping> KeepingOf(State& state, const RunRecord& run) {
   return note == kPlaces ? Keeping::kPlaces : note == kRows ? Keeping::kRows : Keeping::kNothing;
 }
 
-Status NoteKept(State& state, const RunRecord& run, bool resumed) {
+std::pair<std::string, std::string> NoteOf(Keeping keeping) {
+  return {std::string(kNote), std::string(keeping == Keeping::kPlaces ? kPlaces : kRows)};
+}
+
+Status NoteKept(State& state, const RunRecord& run) {
   TRANCHE_ASSIGN(const Keeping before, KeepingOf(state, run));
   if (before != Keeping::kNothing) return {};
-  return state.SetNote(run.id, "", kNote, resumed ? kRows : kPlaces);
+  TRANCHE_ASSIGN(const auto stages, state.Stages(run.id));
+  const auto [name, value] = NoteOf(stages.empty() ? Keeping::kPlaces : Keeping::kRows);
+  return state.SetNote(run.id, "", name, value);
 }
 
 std::string KeptFolder(const std::string& folder, int64_t run) {

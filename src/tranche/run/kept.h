@@ -8,6 +8,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tranche/base/result.h"
@@ -17,11 +18,13 @@ namespace tranche {
 
 enum class Keeping {
   kNothing,
-  kRows,    // and batches: a resume was asked to
-  kPlaces,  // the first start was: its rows carry where they stood in their inputs as well
+  kRows,    // and batches: it was asked to when rows had been read
+  kPlaces,  // before: its rows carry where they stood in their inputs as well
 };
 Result<Keeping> KeepingOf(State& state, const RunRecord& run);
-Status NoteKept(State& state, const RunRecord& run, bool resumed);
+// As a note of a run that begins, and of one that is resumed.
+std::pair<std::string, std::string> NoteOf(Keeping keeping);
+Status NoteKept(State& state, const RunRecord& run);
 
 std::string KeptFolder(const std::string& folder, int64_t run);  // `folder`: of the job's state
 

@@ -213,7 +213,9 @@ class Runner {
     // A job that can't be planned, or whose stores can't take its rows, is wrong, and has not run.
     TRANCHE_TRY(CheckPlan(job, sources, run));
     TRANCHE_TRY(ConfirmAgain(job, run));
-    TRANCHE_TRY(state_->AddRun(run, splits));
+    std::vector<std::pair<std::string, std::string>> notes;
+    if (options_.keep_batches) notes.push_back(NoteOf(Keeping::kPlaces));
+    TRANCHE_TRY(state_->AddRun(run, splits, notes));
     TRANCHE_TRY(Failpoint("run.recorded"));
     TRANCHE_ASSIGN(auto runs, state_->Runs());
     run.number = runs.back().number;
@@ -296,7 +298,7 @@ class Runner {
     ReportData report = BeginReport(job, run, resumed);
     RejectBudget budget(job);
     ProgressCounters counters;
-    if (options_.keep_batches) TRANCHE_TRY(NoteKept(*state_, run, resumed));
+    if (options_.keep_batches) TRANCHE_TRY(NoteKept(*state_, run));
     TRANCHE_ASSIGN(const Keeping keeping, KeepingOf(*state_, run));
     TRANCHE_ASSIGN(const auto forgotten, ForgottenRuns(*state_, folder_));
     RunContext context{.job = job,
