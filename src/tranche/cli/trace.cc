@@ -49,6 +49,8 @@ std::string_view Word(Fate fate) {
   switch (fate) {
     case Fate::kStored:
       return "stored";
+    case Fate::kDeleted:
+      return "deleted";
     case Fate::kSuperseded:
       return "superseded";
     case Fate::kRejected:
@@ -111,7 +113,11 @@ void PrintText(const TracedRun& traced, const TracedRow& row) {
   if (row.fate == Fate::kRejected) {
     fmt::print(" by {}\n", row.origin);
   } else {
-    fmt::print("{} store {}\n", row.fate == Fate::kStored ? " in" : ",", row.store);
+    fmt::print("{} store {}\n",
+               row.fate == Fate::kStored    ? " in"
+               : row.fate == Fate::kDeleted ? " from"
+                                            : ",",
+               row.store);
   }
   if (!row.reason.empty()) fmt::print("  reason  {}\n", row.reason);
   if (!row.column.empty()) fmt::print("  column  {}\n", row.column);

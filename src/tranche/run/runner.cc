@@ -301,6 +301,8 @@ class Runner {
     if (options_.keep_batches) TRANCHE_TRY(NoteKept(*state_, run));
     TRANCHE_ASSIGN(const Keeping keeping, KeepingOf(*state_, run));
     TRANCHE_ASSIGN(const auto forgotten, ForgottenRuns(*state_, folder_));
+    if (keeping != Keeping::kNothing)
+      report.environment.emplace_back("kept", "its rows and batches, for `tranche trace`");
     RunContext context{.job = job,
                        .options = options_,
                        .gave_up = gave_up_,
@@ -346,11 +348,12 @@ class Runner {
     report.started = run.started;
     report.balanced = false;
     report.parameters.assign(job.parameters.begin(), job.parameters.end());
-    report.environment = {{"tranche", options_.version},
-                          {"engine", env_.engine.version()},
-                          {"memory", FormatBytes(options_.memory)},
-                          {"threads", fmt::format("{}", options_.threads)},
-                          {"resumed", fmt::format("{} times", report.starts - 1)}};
+    report.environment = {
+        {"tranche", options_.version},
+        {"engine", env_.engine.version()},
+        {"memory", FormatBytes(options_.memory)},
+        {"threads", fmt::format("{}", options_.threads)},
+        {"resumed", report.starts == 2 ? "once" : fmt::format("{} times", report.starts - 1)}};
     return report;
   }
 

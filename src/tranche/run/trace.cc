@@ -103,7 +103,12 @@ class Tracer {
       if (of_store && (traced.kept || reject.origin != "store " + store)) continue;
       const bool meets = Meets(reject.content, where);
       if (!meets && !(reject.origin.starts_with("input ") && Holds(reject.content, where))) continue;
-      if (!added_.insert(i).second) continue;
+      if (added_.contains(i)) continue;
+      if (std::ssize(added_) == question_.most) {
+        traced.more = true;
+        return;
+      }
+      added_.insert(i);
       TracedRow& row = traced.rows.emplace_back();
       if (!meets) row.remark = "it could not be read: what it holds was compared as text";
       if (of_store) row.store = store;
@@ -239,10 +244,14 @@ class Tracer {
     }
     for (const int64_t number : same) {
       if (number <= row.row || Refused(store.name, number) != nullptr) continue;
-      (number < (*batch)->span.to ? row.superseded_by : row.later) = number;
+      if (number >= (*batch)->span.to) {
+        row.later = number;
+      } else if ((*batch)->counts.superseded > 0) {  // of deletes with one key all but one find nothing
+        row.superseded_by = number;
+      }
     }
     const int64_t unmatched = (*batch)->counts.unmatched;
-    row.fate = row.superseded_by ? Fate::kSuperseded : Fate::kStored;
+    row.fate = row.superseded_by ? Fate::kSuperseded : Deletes(store) ? Fate::kDeleted : Fate::kStored;
     if (unmatched == 0) return;
     if (unmatched == (*batch)->counts.sent) {
       row.fate = Fate::kSent;

@@ -25,6 +25,7 @@ namespace tranche {
 // What became of a row that was sent to a store.
 enum class Fate {
   kStored,
+  kDeleted,     // the row of its key
   kSuperseded,  // by a later row of its key in the same batch: `superseded_by`
   kRejected,
   kWaiting,  // of a run that is not finished: no batch has it yet

@@ -24,6 +24,8 @@ std::vector<std::string> SplitAtCommas(const std::string& text);
 // The columns of a store's `key`; none where it has none.
 std::vector<std::string> KeyOf(const Store& store);
 
+bool Deletes(const Store& store);  // mode delete
+
 // What is asked of one store; nothing where it is not meant.
 std::optional<Conditions> AskedOf(const Store& store, const TraceQuestion& question);
 
