@@ -28,6 +28,10 @@ inline constexpr std::string_view kRejectColumn = "__tranche_reject";  // text: 
 inline constexpr std::string_view kRowsColumn = "__tranche_rows";  // bigint: input rows folded into this one
 inline constexpr std::string_view kGroupColumn =
     "__tranche_group";  // bigint: changes where a new group begins
+// Of a run that keeps its rows for `trace`: where in its input a row stood.
+inline constexpr std::string_view kFileColumn = "__tranche_file";  // text: its path
+inline constexpr std::string_view kLineColumn = "__tranche_line";  // bigint: from 1, or NULL
+inline bool IsPlace(std::string_view column) { return column == kFileColumn || column == kLineColumn; }
 
 std::shared_ptr<arrow::Schema> VisibleSchema(const arrow::Schema& schema);
 std::shared_ptr<arrow::RecordBatch> VisibleColumns(const arrow::RecordBatch& rows);

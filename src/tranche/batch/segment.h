@@ -90,6 +90,9 @@ class Spool {
   std::shared_ptr<Growth> growth_;
 };
 
+// The schema of a segment's file, for a stage that is not sealed yet.
+Result<std::shared_ptr<arrow::Schema>> SchemaOfSegment(const std::string& path);
+
 // Schema to and from bytes, for state.db: an Arrow IPC schema message.
 Result<std::string> SerializeSchema(const arrow::Schema& schema);
 Result<std::shared_ptr<arrow::Schema>> ParseSchema(std::string_view bytes);

@@ -191,4 +191,10 @@ Result<std::unique_ptr<Spool::Reader>> Spool::Read(Span span) const {
   return std::make_unique<SpoolReader>(*this, span);
 }
 
+Result<std::shared_ptr<arrow::Schema>> SchemaOfSegment(const std::string& path) {
+  TRANCHE_ARROW_ASSIGN(auto file, "open", path, arrow::io::ReadableFile::Open(path));
+  TRANCHE_ARROW_ASSIGN(auto reader, "read", path, arrow::ipc::RecordBatchFileReader::Open(std::move(file)));
+  return reader->schema();
+}
+
 }  // namespace tranche

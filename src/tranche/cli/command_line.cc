@@ -70,7 +70,7 @@ void AddRun(CLI::App& app, Action& chosen) {
   run.app->add_flag("--trust-target", run->trust_target,
                     "Take the ledger in the target as it is, though it differs.");
   run.app->add_flag("--keep-batches", run->keep_batches,
-                    "Keep the ledger's batch rows when the run is finished.");
+                    "Keep its batches and rows when it is finished, for `trace`.");
   run.app->add_option("--segment", run->segment)->group("");  // for tests, which have few rows
   run.app->add_option("--scratch", run->scratch)->group("");  // how `prove` starts it: not for people
   run.app->footer(
@@ -120,6 +120,25 @@ databases' definitions, other paths for files. It is killed (kill -9) at every d
 comes by and at random moments, resumed, and killed while it resumes. What it has stored in the end must
 be, row for row, what an undisturbed run has stored. The real targets and state are only read.
 Exit codes: 0 proved; 3 something was lost or doubled, or the job does not get through on these rows.)");
+}
+
+void AddTrace(CLI::App& app, Action& chosen) {
+  Command<TraceFlags> trace(app, chosen, "trace",
+                            "Follow a stored row back to its run, its batch and its file.", TraceCommand);
+  trace.app->add_option("JOB", trace->path, "A job file.")->required();
+  trace.app
+      ->add_option("KEY", trace->key,
+                   "The key's value, one for each of its columns; or column=value, one or several.")
+      ->required();
+  trace.app->add_option("--store", trace->store, "Only what this store was sent.");
+  trace.app->add_option("--limit", trace->limit, "At most so many rows of a run and store.")
+      ->check(AtLeastOne())
+      ->capture_default_str();
+  trace.app->footer(
+      R"(It looks into runs that were begun or resumed with `run --keep-batches`, and into one that is not finished:
+which run and batch stored the row and when, what became of it, from which file it was read, and the row as it
+was sent. A row that was rejected is found in all runs. Runs are removed from what is kept by removing their
+folders, .tranche/<job>/kept/<run>.)");
 }
 
 void AddRecords(CLI::App& app, Action& chosen) {
@@ -259,6 +278,7 @@ CommandLine ParseCommandLine(int argc, char** argv) {
   AddRun(app, line.action);
   AddLooks(app, line.action);
   AddRecords(app, line.action);
+  AddTrace(app, line.action);
   AddProve(app, line.action);
   try {
     app.parse(argc, argv);

@@ -80,6 +80,14 @@ Status RejectsListCommand(Session& session, const RejectsFlags& flags);
 Status RejectsShowCommand(Session& session, const RejectsFlags& flags);
 Status RejectsRetryCommand(Session& session, const RejectsFlags& flags);
 
+struct TraceFlags {
+  std::string path;
+  std::vector<std::string> key;  // column=value, or the values of a store's key
+  std::string store;
+  int64_t limit = 100;
+};
+Status TraceCommand(Session& session, const TraceFlags& flags);
+
 struct ProveFlags {
   std::string path;
   int64_t rows = 10'000;

@@ -9,6 +9,7 @@
 #include "tranche/base/file.h"
 #include "tranche/cli/commands.h"
 #include "tranche/duckdb/duckdb_engine.h"
+#include "tranche/run/kept.h"
 #include "tranche/run/reject_list.h"
 #include "tranche/run/reject_retry.h"
 
@@ -50,10 +51,12 @@ class Retry {
     }
     std::vector<std::string> lists;
     for (const Share& share : shares_) TRANCHE_TRY(Seal(share, lists));
+    TRANCHE_ASSIGN(const Keeping keeping, KeepingOf(*state_, run_));  // as the run, so its retries
+    const bool keeps = keeping != Keeping::kNothing;
     for (const std::string& list : lists) {
       Set set = parameters_;
       set[kRetryParameter] = list;
-      TRANCHE_TRY(RunOne(session_, {}, flags_.path, set, stop_));
+      TRANCHE_TRY(RunOne(session_, {.keep_batches = keeps}, flags_.path, set, stop_));
       TRANCHE_TRY(stop_.Check());
     }
     if (lists.empty()) return Fail(Code::kJob, "{}", Listed(passed_over_));

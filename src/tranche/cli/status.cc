@@ -5,6 +5,7 @@
 #include "tranche/cli/commands.h"
 #include "tranche/cli/table.h"
 #include "tranche/run/balance.h"
+#include "tranche/run/kept.h"
 #include "tranche/run/reject_list.h"
 #include "tranche/run/reject_retry.h"
 #include "tranche/run/state_journal.h"
@@ -54,6 +55,28 @@ Status ShowRuns(const std::string& title, const std::string& folder) {
   return {};
 }
 
+int64_t BytesIn(const std::string& folder) {
+  int64_t bytes = 0;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ignored)) {
+    if (entry.is_regular_file(ignored)) bytes += static_cast<int64_t>(entry.file_size(ignored));
+  }
+  return bytes;
+}
+
+// The runs that `trace` can look into, if there are any.
+Status ShowKept(const std::string& folder) {
+  TRANCHE_ASSIGN(auto state, State::OpenReadOnly(folder));
+  TRANCHE_ASSIGN(const auto runs, KeptRuns(*state, folder));
+  std::string kept;
+  for (const RunRecord& run : runs) {
+    kept += fmt::format("{}run {} ({})", kept.empty() ? "" : ", ", run.number,
+                        FormatBytes(BytesIn(KeptFolder(folder, run.number))));
+  }
+  if (!kept.empty()) fmt::print("kept for trace: {}\n", kept);
+  return {};
+}
+
 Status ShowRun(State& state, const std::string& folder, int64_t number) {
   TRANCHE_ASSIGN(const RunRecord run, FindRun(state, number));
   const bool running = IsRunning(folder);
@@ -69,6 +92,8 @@ Status ShowRun(State& state, const std::string& folder, int64_t number) {
   }
   TRANCHE_ASSIGN(const auto rejects, state.RejectCounts(run.id));
   for (const auto& [origin, count] : rejects) fmt::print("rejected  {}: {}\n", origin, FormatCount(count));
+  const std::string kept = KeptFolder(folder, run.number);
+  if (Exists(kept)) fmt::print("kept      {} in {}\n", FormatBytes(BytesIn(kept)), kept);
   return {};
 }
 
@@ -191,6 +216,7 @@ Status StatusCommand(Session& session, const StatusFlags& flags) {
   TRANCHE_ASSIGN(const Job job, session.Load(flags.path, session.set(), NewId(), /*offline=*/true));
   if (flags.run == 0) {
     TRANCHE_TRY(ShowRuns("job " + job.name, session.FolderOf(job)));
+    TRANCHE_TRY(ShowKept(session.FolderOf(job)));
     return ShowTargets(session, flags.path, session.FolderOf(job));
   }
   TRANCHE_ASSIGN(auto state, session.OpenState(job));

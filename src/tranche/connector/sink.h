@@ -75,9 +75,10 @@ struct SinkContext {
   bool trust_target = false;  // --trust-target: a ledger that differs is taken as it is
   // Earlier unfinished runs of this job and store were given up: by --again, or because the job was changed.
   bool again = false;
-  bool keep_batches = false;  // --keep-batches: a finished run's batch rows stay in the ledger
-  int64_t rows = 0;           // of the stage
-  Engine* engine = nullptr;   // a session for this sink alone
+  bool keep_batches = false;                // --keep-batches: a finished run's batch rows stay in the ledger
+  std::vector<std::string> forgotten = {};  // ids of runs that kept them, and need not any more
+  int64_t rows = 0;                         // of the stage
+  Engine* engine = nullptr;                 // a session for this sink alone
   Journal* journal = nullptr;
   Clock* clock = nullptr;
   // Asks whether `more` rejects are still allowed (with those committed and in flight); an error of
@@ -153,6 +154,18 @@ class Sink {
   };
   // Nothing where it knows of no run, or cannot be looked at.
   virtual Result<std::optional<Standing>> Look(SinkContext&) { return std::nullopt; }
+
+  // A batch as the ledger has it.
+  struct StoredBatch {
+    Span span;
+    Counts counts;
+    int64_t epoch = 0;               // the start of the run that committed it, from 1; 0: not known
+    std::string committed;           // when, as FormatTime; empty: not known
+    std::vector<std::string> files;  // that it was written into, in a store of files
+  };
+  // The committed batch of the context's run that holds `row`, looked up without Open and without a write.
+  // Nothing where the ledger knows of none: it is not stored, or its line was not kept.
+  virtual Result<std::optional<StoredBatch>> BatchOf(SinkContext&, int64_t) { return std::nullopt; }
 
   virtual std::string Describe() const = 0;  // "parquet out/hourly/ partitioned by day, replace"
 };

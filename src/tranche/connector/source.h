@@ -46,6 +46,7 @@ struct SourceContext {
   const std::set<std::string>* unused = nullptr;  // columns that the query does not use: they cannot be bad
   const Increment* increment = nullptr;           // of sources whose spec takes one
   std::string mark;                               // Split::mark of the last finished run; empty: none
+  bool places = false;  // the scan yields kFileColumn and kLineColumn too; of sources whose places() is true
   // As in SinkContext: for what is reached over a network.
   std::function<bool(int attempt)> try_again;
   std::optional<Duration> timeout;
@@ -69,6 +70,10 @@ class Source {
   virtual Result<SqlText> Scan(SourceContext& context) = 0;
   // Whether refused rows come as marked rows of the scan (true), or by TakeRejects after the query (false).
   virtual bool marks() const { return false; }
+
+  // Whether the scan can say of each row where it stood: its file, and the line where that is known (of
+  // Parquet the row). Reading may take longer then.
+  virtual bool places() const { return false; }
 
   // After the query has ended: rows that were refused by the reader, handed to `take` one by one (bounded
   // memory).

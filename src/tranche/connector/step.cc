@@ -45,8 +45,15 @@ bool Relation::marked() const { return Hides(kRejectColumn); }
 
 std::string Mark(const Relation& input, std::string_view origin, std::string_view reason,
                  std::string_view column) {
-  return fmt::format("CAST(to_json({{'origin': {}, 'reason': {}, 'column': {}, 'row': {}}}) AS VARCHAR)",
-                     QuoteText(origin), reason, column, RowForJson(input.columns));
+  std::string place;
+  if (input.Hides(kFileColumn))
+    place = fmt::format(", 'file': {}, 'line': {}", Qualified(kFileColumn), Qualified(kLineColumn));
+  return fmt::format("CAST(to_json({{'origin': {}, 'reason': {}, 'column': {}, 'row': {}{}}}) AS VARCHAR)",
+                     QuoteText(origin), reason, column, RowForJson(input.columns), place);
+}
+
+std::string HiddenType(std::string_view name) {
+  return name == kRejectColumn || name == kFileColumn ? "VARCHAR" : "BIGINT";
 }
 
 std::string RowForJson(const Columns& columns) {

@@ -77,6 +77,9 @@ class Step {
 std::string Mark(const Relation& input, std::string_view origin, std::string_view reason,
                  std::string_view column = "NULL");
 
+// The engine's type of a hidden column.
+std::string HiddenType(std::string_view name);
+
 // A struct of columns of `input` whose JSON gives every value back: what JSON would change is text there.
 std::string RowForJson(const Columns& columns);
 // The value of a column out of such JSON, as SQL.

@@ -9,8 +9,6 @@ namespace {
 
 bool IsHidden(std::string_view name) { return name.starts_with(kHiddenPrefix); }
 
-std::string HiddenType(std::string_view name) { return name == kRejectColumn ? "VARCHAR" : "BIGINT"; }
-
 SqlText Parenthesised(const SqlText& select) {
   SqlText text("(");
   text << select << ")";
@@ -42,7 +40,9 @@ Relation RelationOver(Columns columns, std::vector<std::string> hidden, const Sq
 
 Relation SealedRelation(const PlannedStage& stage) {
   std::vector<std::string> hidden;
-  if (std::ranges::find(stage.hidden, kGroupColumn) != stage.hidden.end()) hidden.emplace_back(kGroupColumn);
+  for (const std::string& name : stage.hidden) {
+    if (name == kGroupColumn || IsPlace(name)) hidden.push_back(name);
+  }
   return RelationOver(stage.columns, std::move(hidden), StageRelation(stage.name));
 }
 

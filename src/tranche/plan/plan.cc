@@ -37,9 +37,14 @@ size_t Occurrences(std::string_view text, std::string_view word) {
 
 class Planner {
  public:
-  Planner(const Job& job, const Sources& sources, Engine& engine, uint64_t seed,
+  Planner(const Job& job, const Sources& sources, Engine& engine, uint64_t seed, bool places,
           std::set<std::string> spooled)
-      : job_(job), sources_(sources), engine_(engine), seed_(seed), spooled_(std::move(spooled)) {}
+      : job_(job),
+        sources_(sources),
+        engine_(engine),
+        seed_(seed),
+        places_(places),
+        spooled_(std::move(spooled)) {}
 
   Result<Plan> Make() {
     for (const Input& input : job_.inputs) TRANCHE_TRY(CheckNames(input));
@@ -70,12 +75,16 @@ class Planner {
     const Source& source = *sources_.at(input.name);
     std::vector<std::string> hidden;
     if (source.marks()) hidden.emplace_back(kRejectColumn);
+    if (places_ && source.places() && job_.Flows(input.name))
+      hidden.insert(hidden.end(), {std::string(kFileColumn), std::string(kLineColumn)});
     return RelationOver(source.columns(), std::move(hidden), InputRelation(input.name));
   }
 
   // The visible rows of a sealed stage: its groups end with it.
   Relation RowsOf(const std::string& stage) const {
-    return RelationOver(plan_.FindStage(stage)->columns, {}, StageRelation(stage));
+    std::vector<std::string> hidden;
+    std::ranges::copy_if(plan_.FindStage(stage)->hidden, std::back_inserter(hidden), IsPlace);
+    return RelationOver(plan_.FindStage(stage)->columns, std::move(hidden), StageRelation(stage));
   }
 
   Chain NewChain(std::string name) { return Chain(std::move(name), plan_, engine_, job_, seed_, relations_); }
@@ -117,9 +126,11 @@ class Planner {
     SqlText select;
     SqlText stub;
     bool marked = false;
+    bool placed = true;
     for (const std::string& name : names) {
       const Relation& part = relations_.at(name);
       marked = marked || part.marked();
+      placed = placed && part.Hides(kFileColumn);
       if (!select.text().empty()) {
         select << " UNION ALL BY NAME ";
         stub << " UNION ALL BY NAME ";
@@ -133,6 +144,7 @@ class Planner {
     from << select << ")";
     std::vector<std::string> hidden;
     if (marked) hidden.emplace_back(kRejectColumn);
+    if (placed) hidden.insert(hidden.end(), {std::string(kFileColumn), std::string(kLineColumn)});
     return RelationOver(*std::move(columns), std::move(hidden), from);
   }
 
@@ -275,6 +287,7 @@ class Planner {
   const Sources& sources_;
   Engine& engine_;
   uint64_t seed_;
+  bool places_;
   std::set<std::string> spooled_;                // inputs that get a spool of their own
   std::map<std::string, Relation> relations_;    // inputs, branches, and the prepared rows
   std::map<std::string, std::string> stage_of_;  // sealed stages of inputs, of branches, of the prepared rows
@@ -286,10 +299,10 @@ class Planner {
 
 }  // namespace
 
-Result<Plan> MakePlan(const Job& job, const Sources& sources, Engine& engine, uint64_t seed) {
+Result<Plan> MakePlan(const Job& job, const Sources& sources, Engine& engine, uint64_t seed, bool places) {
   std::set<std::string> spooled;
   while (true) {
-    TRANCHE_ASSIGN(Plan plan, Planner(job, sources, engine, seed, spooled).Make());
+    TRANCHE_ASSIGN(Plan plan, Planner(job, sources, engine, seed, places, spooled).Make());
     // An input is read once: if two stages want it, it gets a spool.
     std::map<std::string, int> readers;
     for (const PlannedStage& stage : plan.stages) {

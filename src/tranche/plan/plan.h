@@ -74,7 +74,9 @@ struct Plan {
 using Sources = std::map<std::string, std::unique_ptr<Source>>;
 
 // The engine binds (nothing is read). Errors point into the job file.
-Result<Plan> MakePlan(const Job& job, const Sources& sources, Engine& engine, uint64_t seed);
+// `places`: rows carry where they stood in their inputs, as far as the steps hand that on.
+Result<Plan> MakePlan(const Job& job, const Sources& sources, Engine& engine, uint64_t seed,
+                      bool places = false);
 
 // "WITH <relation> AS …, … <query>": defines the relations that `query` names. One that is named more than
 // once is materialized, so that an input is read once.

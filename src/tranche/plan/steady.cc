@@ -47,7 +47,8 @@ Result<std::set<std::string>> MoodyWords(Engine& engine) {
 
 Status FindSteady(PlannedStage& stage, const Job& job, Engine& engine) {
   if (!stage.row_wise || stage.inputs.size() != 1 || !stage.guards.empty()) return {};
-  const bool kept = std::ranges::all_of(stage.hidden, [](const auto& name) { return name == kRejectColumn; });
+  const bool kept = std::ranges::all_of(
+      stage.hidden, [](const auto& name) { return name == kRejectColumn || IsPlace(name); });
   if (!kept || !job.FindInput(stage.inputs.front())->spec->files) return {};
   const std::set<std::string> words = WordsOf(stage.query.text());
   // Columns and no more: the engine, which takes a while to list its functions, need not be asked.

@@ -35,8 +35,7 @@ Result<std::string> RegisterEmpty(Engine& engine, const Columns& columns) {
 }
 
 Columns WithHidden(Columns columns, const std::vector<std::string>& hidden) {
-  for (const std::string& name : hidden)
-    columns.push_back({name, name == kRejectColumn ? "VARCHAR" : "BIGINT"});
+  for (const std::string& name : hidden) columns.push_back({name, HiddenType(name)});
   return columns;
 }
 
@@ -93,7 +92,8 @@ void FindUnusedColumns(PlannedStage& stage, const Plan& plan, const Sources& sou
   Question question(engine);
   for (const std::string& input : stage.inputs) {
     const Source& source = *sources.at(input);
-    const std::vector<std::string> hidden(source.marks() ? 1 : 0, std::string(kRejectColumn));
+    std::vector<std::string> hidden(source.marks() ? 1 : 0, std::string(kRejectColumn));
+    if (source.places()) hidden.insert(hidden.end(), {std::string(kFileColumn), std::string(kLineColumn)});
     if (!question.Add(InputRelation(input), WithHidden(source.columns(), hidden))) return;
   }
   for (const std::string& name : stage.stages) {

@@ -138,6 +138,7 @@ std::string Facts(const Certificate& certificate) {
     out += Definition("input " + input.name, InputText(input));
   for (const Certificate::Store& store : certificate.stores)
     out += Definition("store " + store.name, StoreText(store) + "; " + store.guarantee);
+  out += Definition("tried on", "targets of the same kind, made for it; those of the job were only read");
   out += Definition("compared", ComparedText(certificate));
   out += Definition("job file", certificate.job_file);
   out += Definition("seed", fmt::format("{}", certificate.seed));

@@ -221,10 +221,14 @@ std::string PlaceOf(const Reject& reject) {
 }
 
 std::string Rejects(const ReportData& data) {
-  if (data.reject_reasons.empty()) return "";
+  if (RowsRejected(data) == 0 && data.reject_reasons.empty()) return "";
   std::vector<ReportData::RejectReason> reasons = data.reject_reasons;
   std::ranges::stable_sort(reasons, std::greater(), &ReportData::RejectReason::rows);
   int64_t all = Sum(reasons, [](const auto& reason) { return reason.rows; });
+  const std::string command = fmt::format(
+      R"(<p class="soft small"><code>tranche rejects list {0} {1}</code> shows those that are open, <code>tranche rejects retry {0}</code> stores them once more.</p>)",
+      Escape(data.job_file), data.run_number);
+  if (reasons.empty()) return CardOf("<p>They are kept where their store is.</p>" + command);
   std::string out =
       R"(<div class="scroll"><table><thead><tr><th class="number">Rows</th><th>Reason</th><th>Where</th></tr></thead><tbody>)";
   for (const auto& reason : reasons) {
@@ -251,7 +255,8 @@ std::string Rejects(const ReportData& data) {
           R"(<details{}><summary>{} with place and content</summary><div class="scroll"><table><thead><tr><th>Place</th><th>Reason</th><th>Row</th></tr></thead><tbody>{}</tbody></table></div></details>)",
           open,
           std::ssize(data.rejects) == all ? "all of them" : fmt::format("the first {}", data.rejects.size()),
-          rows));
+          rows) +
+      command);
 }
 
 // Rows or bytes a second between two points; about forty points.

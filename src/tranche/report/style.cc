@@ -54,6 +54,7 @@ table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-nu
 th, td { text-align: left; padding: 7px 14px 7px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 th { font-weight: 600; color: var(--soft); font-size: 13px; white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; }
+td.number + td:not(.number), th.number + th:not(.number) { padding-left: 14px; }
 td.text { overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; }
 td.null { color: var(--soft); }

@@ -24,7 +24,7 @@ struct RunOptions {
   bool again = false;        // a new run even if nothing is new; gives up an unfinished one that can't go on
   bool yes = false;          // answers the question of --again on an append store
   bool trust_target = false;
-  bool keep_batches = false;
+  bool keep_batches = false;     // this start asks for it; see run/kept.h
   std::optional<int64_t> limit;  // rows of each input that flows
   std::optional<uint64_t> seed;  // of the steps that choose by chance; else it is chosen by chance itself
   int64_t memory = 0;            // bytes; what `memory:` or the machine says
@@ -48,7 +48,10 @@ struct RunContext {
   const RunOptions& options;
   // An unfinished run, in this start: by --again, or because the job was changed in time.
   bool gave_up = false;
-  std::string folder;  // the job's state folder
+  bool keeps = false;                  // by --keep-batches of this start or an earlier one
+  bool places = false;                 // of its first start: then rows carry where they stood in their inputs
+  std::vector<std::string> forgotten;  // ids of runs that kept, and need not any more
+  std::string folder;                  // the job's state folder
   State& state;
   RunRecord& run;
   Engine& engine;
@@ -66,8 +69,12 @@ struct RunContext {
     return std::max<int64_t>(options.memory / 8 / std::max<int64_t>(stores, 1), 1 << 20);
   }
   InputsContext Inputs() const {
-    return {
-        .engine = &engine, .scratch = RunFolder(), .state = &state, .parameters = &job.values, .stop = &stop};
+    return {.engine = &engine,
+            .scratch = RunFolder(),
+            .state = &state,
+            .parameters = &job.values,
+            .stop = &stop,
+            .places = places};
   }
   std::string RunFolder() const { return folder + "/run/" + run.id; }  // standard input is kept there
   std::string SpoolFolder(const std::string& stage_id) const { return folder + "/spool/" + stage_id; }

@@ -18,8 +18,6 @@ constexpr std::string_view kStoring = "storing";       // a note, with one of th
 constexpr std::string_view kWhileRead = "while read";  // rows are stored, and not all of them are sealed
 constexpr std::string_view kSealed = "true";
 
-bool IsDirect(const Plan& plan) { return plan.stores.size() == 1 && plan.stores.front().direct; }
-
 template <typename Items>
 auto* Named(Items& items, std::string_view name) {
   for (auto& item : items) {
@@ -132,12 +130,14 @@ Status Execution::MakeStages() {
 }
 
 Status Execution::TryStages() {
-  TRANCHE_ASSIGN(plan_, MakePlan(context_.job, sources_, context_.engine, context_.run.seed));
+  TRANCHE_ASSIGN(plan_,
+                 MakePlan(context_.job, sources_, context_.engine, context_.run.seed, context_.places));
   for (const std::string& warning : plan_.warnings) context_.log.Warn(warning);
   Describe();
   TRANCHE_ASSIGN(auto records, context_.state.Stages(context_.run.id));
   TRANCHE_TRY(MakeWorkers());
-  if (IsDirect(plan_)) return StoreDirect(plan_.stages.front());
+  direct_ = IsDirect(records);
+  if (direct_) return StoreDirect(plan_.stages.front());
   Spooler spooler(context_, sources_);
   for (const PlannedStage& stage : plan_.stages) {
     std::optional<SealedStage> sealed;
@@ -191,6 +191,14 @@ Status Execution::JudgeStages() {
   return context_.budget.JudgeRest(read);
 }
 
+// A run that keeps its rows keeps them in a spool, unless it was asked to when all was written already.
+bool Execution::IsDirect(const std::vector<StageRecord>& records) const {
+  if (plan_.stores.size() != 1 || !plan_.stores.front().direct) return false;
+  const bool written =
+      std::ranges::any_of(records, [](const auto& stage) { return stage.sealed && stage.schema.empty(); });
+  return written || !context_.keeps;
+}
+
 Status Execution::MakeWorkers() {
   workers_.clear();
   for (PlannedStore& store : plan_.stores) {
@@ -240,7 +248,7 @@ void Execution::EndStores() {
 }
 
 Status Execution::StoreAll() {
-  if (IsDirect(plan_)) return {};  // its stage and its store are one
+  if (direct_) return {};  // its stage and its store are one
   TRANCHE_TRY(NoteStoring(kSealed));
   for (size_t i = 0; i < workers_.size(); ++i) {
     const SealedStage& stage = sealed_.at(plan_.stores[i].stage);

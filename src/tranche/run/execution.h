@@ -29,6 +29,8 @@ class Execution {
   Status TryStages();
   Status DropStages(const std::vector<StageRecord>& stages);
   Status NoteStoring(std::string_view how);
+  // Whether the whole job is one query that goes into its one store, without a spool.
+  bool IsDirect(const std::vector<StageRecord>& records) const;
   // Whether stores may begin before the stage is sealed.
   bool Streams(const PlannedStage& stage) const;
   // Starts the stores of a stage that grows; an error of one that has begun ends the run.
@@ -52,6 +54,7 @@ class Execution {
   // (streaming), and are not looked at any more when all is sealed (storing).
   bool streaming_ = false;
   bool storing_ = false;
+  bool direct_ = false;
   Plan plan_;
   std::map<std::string, SealedStage> sealed_;
   std::vector<std::unique_ptr<StoreWorker>> workers_;

@@ -81,12 +81,13 @@ Result<Split> ParseSplit(std::string_view text) {
   return split;
 }
 
-SourceContext InputsContext::For(const Input& input) const {
+SourceContext InputsContext::For(const Job& job, const Input& input) const {
   return {.input = input.name,
           .engine = engine,
           .scratch = scratch,
           .parameters = parameters,
           .increment = input.increment ? &*input.increment : nullptr,
+          .places = places && job.Flows(input.name),
           .try_again =
               [policy = input.retry, stop = stop](int attempt) {
                 if (attempt >= policy.attempts || (stop != nullptr && stop->requested())) return false;
@@ -118,7 +119,7 @@ Result<std::vector<SplitRecord>> PlanInputs(const Job& job, Sources& sources, co
   std::vector<SplitRecord> records;
   for (const Input& input : job.inputs) {
     Source& source = *sources.at(input.name);
-    SourceContext source_context = context.For(input);
+    SourceContext source_context = context.For(job, input);
     TRANCHE_ASSIGN(source_context.mark, MarkOf(input, context));
     auto splits = source.Plan(source_context);
     if (!splits) return std::move(splits).error().At(input.place);
@@ -144,7 +145,7 @@ Status OpenInputs(const Job& job, Sources& sources, const std::vector<SplitRecor
       TRANCHE_ASSIGN(Split split, ParseSplit(record.split));
       splits.push_back(std::move(split));
     }
-    SourceContext source_context = context.For(input);
+    SourceContext source_context = context.For(job, input);
     if (Status opened = sources.at(input.name)->Open(std::move(splits), source_context); !opened) {
       return std::move(opened).error().At(input.place);
     }

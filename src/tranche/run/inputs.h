@@ -30,8 +30,9 @@ struct InputsContext {
   State* state = nullptr;
   const Parameters* parameters = nullptr;  // for ${…} in a source's query
   const StopSignal* stop = nullptr;
+  bool places = false;  // of rows that flow
 
-  SourceContext For(const Input& input) const;
+  SourceContext For(const Job& job, const Input& input) const;
 };
 
 // Asks every source what there is, leaves out what `incremental: new_files` has read in finished runs, and

@@ -13,6 +13,7 @@
 #include "tranche/base/hash.h"
 #include "tranche/run/balance.h"
 #include "tranche/run/execution.h"
+#include "tranche/run/kept.h"
 #include "tranche/run/progress.h"
 
 namespace tranche {
@@ -100,7 +101,10 @@ class Runner {
     TRANCHE_ASSIGN(auto runs, state_->Runs());
     TRANCHE_TRY(CheckNoneForgotten(runs));
     for (const RunRecord& run : runs) {
-      if (run.state != RunState::kOpen) continue;
+      if (run.state != RunState::kOpen) {
+        if (Exists(folder_ + "/run/" + run.id)) TRANCHE_TRY(PutSpoolsAway(*state_, folder_, run));
+        continue;
+      }
       wanted.insert(run.id);
       TRANCHE_ASSIGN(auto stages, state_->Stages(run.id));
       for (const StageRecord& stage : stages) wanted.insert(stage.id);
@@ -183,16 +187,7 @@ class Runner {
     run.outcome = std::move(why);
     run.finished = env_.clock.NowMicros();
     TRANCHE_TRY(state_->UpdateRun(run));
-    return RemoveSpools(run);
-  }
-
-  Status RemoveSpools(const RunRecord& run) {
-    TRANCHE_ASSIGN(auto stages, state_->Stages(run.id));
-    for (const StageRecord& stage : stages) {
-      TRANCHE_TRY(RemoveFolder(folder_ + "/spool/" + stage.id));
-      TRANCHE_TRY(Failpoint("spool.removed"));
-    }
-    return RemoveFolder(folder_ + "/run/" + run.id);
+    return PutSpoolsAway(*state_, folder_, run);
   }
 
   Result<RunResult> Begin(const Job& job, std::string id) {
@@ -211,13 +206,16 @@ class Runner {
                                             .scratch = scratch,
                                             .state = state_.get(),
                                             .parameters = &job.values,
-                                            .stop = &env_.stop}));
+                                            .stop = &env_.stop,
+                                            .places = options_.keep_batches}));
     TRANCHE_ASSIGN(std::optional<int64_t> done, AlreadyDone(job, run, splits));
     if (done) return RunResult{.run = *done, .nothing_new = true};
     // A job that can't be planned, or whose stores can't take its rows, is wrong, and has not run.
     TRANCHE_TRY(CheckPlan(job, sources, run));
     TRANCHE_TRY(ConfirmAgain(job, run));
-    TRANCHE_TRY(state_->AddRun(run, splits));
+    std::vector<std::pair<std::string, std::string>> notes;
+    if (options_.keep_batches) notes.push_back(NoteOf(Keeping::kPlaces));
+    TRANCHE_TRY(state_->AddRun(run, splits, notes));
     TRANCHE_TRY(Failpoint("run.recorded"));
     TRANCHE_ASSIGN(auto runs, state_->Runs());
     run.number = runs.back().number;
@@ -300,9 +298,17 @@ class Runner {
     ReportData report = BeginReport(job, run, resumed);
     RejectBudget budget(job);
     ProgressCounters counters;
+    if (options_.keep_batches) TRANCHE_TRY(NoteKept(*state_, run));
+    TRANCHE_ASSIGN(const Keeping keeping, KeepingOf(*state_, run));
+    TRANCHE_ASSIGN(const auto forgotten, ForgottenRuns(*state_, folder_));
+    if (keeping != Keeping::kNothing)
+      report.environment.emplace_back("kept", "its rows and batches, for `tranche trace`");
     RunContext context{.job = job,
                        .options = options_,
                        .gave_up = gave_up_,
+                       .keeps = keeping != Keeping::kNothing,
+                       .places = keeping == Keeping::kPlaces,
+                       .forgotten = forgotten,
                        .folder = folder_,
                        .state = *state_,
                        .run = run,
@@ -322,6 +328,7 @@ class Runner {
       TRANCHE_ASSIGN(Sources sources, MakeSources(job));
       done = Execution(context, std::move(sources), resumed).Run();
     }
+    if (done) TRANCHE_TRY(NoteForgotten(*state_, forgotten));
     return End(run, report, std::move(done));
   }
 
@@ -341,11 +348,12 @@ class Runner {
     report.started = run.started;
     report.balanced = false;
     report.parameters.assign(job.parameters.begin(), job.parameters.end());
-    report.environment = {{"tranche", options_.version},
-                          {"engine", env_.engine.version()},
-                          {"memory", FormatBytes(options_.memory)},
-                          {"threads", fmt::format("{}", options_.threads)},
-                          {"resumed", fmt::format("{} times", report.starts - 1)}};
+    report.environment = {
+        {"tranche", options_.version},
+        {"engine", env_.engine.version()},
+        {"memory", FormatBytes(options_.memory)},
+        {"threads", fmt::format("{}", options_.threads)},
+        {"resumed", report.starts == 2 ? "once" : fmt::format("{} times", report.starts - 1)}};
     return report;
   }
 
@@ -374,7 +382,7 @@ class Runner {
     TRANCHE_TRY(std::move(written));
     TRANCHE_TRY(std::move(updated));
     TRANCHE_TRY(Failpoint("run.finished"));
-    TRANCHE_TRY(RemoveSpools(run));
+    TRANCHE_TRY(PutSpoolsAway(*state_, folder_, run));
     return result;
   }
 

@@ -308,7 +308,7 @@ SqlText SpoolRelation(const Spool& spool, const std::string& registered, bool hi
 }
 
 SourceContext Spooler::ContextOf(const std::string& input) {
-  return context_.Inputs().For(*context_.job.FindInput(input));
+  return context_.Inputs().For(context_.job, *context_.job.FindInput(input));
 }
 
 Result<SealedStage> Spooler::Resume(const PlannedStage& stage, const StageRecord& record) {

@@ -44,7 +44,8 @@ Status StoreWorker::Open(std::shared_ptr<arrow::Schema> schema, std::string stag
                    .host = host,
                    .trust_target = context_.options.trust_target,
                    .again = context_.options.again || context_.gave_up,
-                   .keep_batches = context_.options.keep_batches,
+                   .keep_batches = context_.keeps,
+                   .forgotten = context_.forgotten,
                    .rows = rows,
                    .engine = engine_.get(),
                    .journal = journal_.get(),
@@ -232,6 +233,7 @@ Status StoreWorker::Judge() {
   report_.seconds += (context_.clock.SteadyNanos() - begun_) / 1e9;
   TRANCHE_ASSIGN(const Sink::Totals totals, planned_.sink->Sum(sink_context_));
   report_.counts = totals.counts;
+  ReadRejects();
   const int64_t rows = sink_context_.rows;
   if (totals.counts.sent != rows || !totals.counts.balanced() || !totals.tiles) {
     return Fail(Code::kData,
@@ -246,6 +248,18 @@ Status StoreWorker::Judge() {
                 totals.counts.stored, *totals.target_rows);
   }
   return {};
+}
+
+// For the report, which is as good without them: where there are very many, they stay in the target.
+void StoreWorker::ReadRejects() {
+  constexpr int64_t kMost = 10'000;
+  rejects_.clear();
+  if (report_.counts.rejected == 0 || report_.counts.rejected > kMost) return;
+  const Status listed = planned_.sink->ListRejects(sink_context_, [&](Reject reject) -> Status {
+    rejects_.push_back(std::move(reject));
+    return {};
+  });
+  if (!listed) rejects_.clear();
 }
 
 Status StoreWorker::Finish() {

@@ -44,7 +44,7 @@ class StoreWorker {
   Status Judge();
   Status Finish();
 
-  // The first rejects that the store's own ledger keeps; after Judge.
+  // The rejects that the store's own ledger keeps, where they are not too many; after Judge.
   const std::vector<Reject>& rejects() const { return rejects_; }
 
   Engine& engine() { return *engine_; }  // the session that a direct store's query runs on
@@ -62,6 +62,7 @@ class StoreWorker {
   Result<WriteReport> TryWrite(Lane& lane, const Batch& batch);
   void Note(const WriteReport& report, Span span, double seconds, int retries);
   void Sample(const Spool& spool);
+  void ReadRejects();
 
   RunContext& context_;
   PlannedStore& planned_;

@@ -37,6 +37,7 @@ class DuckDbStore : public Sink {
   Status SyncName() const;
   Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
   Result<std::optional<Standing>> Look(SinkContext& context) override;
+  Result<std::optional<StoredBatch>> BatchOf(SinkContext& context, int64_t row) override;
   std::string Describe() const override { return options_.Describe("duckdb", options_.path); }
   std::string target() const override { return options_.TargetIn(options_.path); }
 
@@ -372,6 +373,19 @@ Result<std::optional<Sink::Standing>> DuckDbStore::Look(SinkContext& context) {
     return {};
   }));
   return standing;
+}
+
+Result<std::optional<Sink::StoredBatch>> DuckDbStore::BatchOf(SinkContext& context, int64_t row) {
+  if (!Exists(options_.path)) return std::nullopt;
+  std::optional<StoredBatch> batch;
+  TRANCHE_TRY(LookIntoDuckDb(*context.engine, options_.path, [&](Engine& session) -> Status {
+    DuckDbStore store(options_);
+    TRANCHE_ASSIGN(const bool there, store.Connect(session, /*writable=*/false));
+    if (!there) return {};
+    TRANCHE_ASSIGN(batch, store.ledger_->BatchOf(context, row));
+    return {};
+  }));
+  return batch;
 }
 
 }  // namespace

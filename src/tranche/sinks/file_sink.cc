@@ -452,6 +452,20 @@ Result<std::optional<Sink::Standing>> FileSink::Look(SinkContext& context) {
   return standing;
 }
 
+// A batch of no rows holds no row.
+Result<std::optional<Sink::StoredBatch>> FileSink::BatchOf(SinkContext& context, int64_t row) {
+  TRANCHE_ASSIGN(const Entries entries, context.journal->Entries());
+  const Publisher publisher(FollowLink(options_.target), context.run_id);
+  for (const Journal::Entry& entry : entries) {
+    if (row < entry.span.from || row >= entry.span.to) continue;
+    StoredBatch batch{.span = entry.span, .counts = entry.counts, .committed = {}, .files = {}};
+    TRANCHE_ASSIGN(const auto parts, ParseFiles(entry.detail));
+    for (const FilePart& part : parts) batch.files.push_back(publisher.Locate(part));
+    return batch;
+  }
+  return std::nullopt;
+}
+
 std::string FileSink::Describe() const {
   if (options_.standard_output) return format_->name() + " to standard output";
   std::string text =

@@ -52,6 +52,7 @@ class FileSink : public Sink {
   bool aside() const override { return options_.target.folder; }
   Result<Counts> WriteDirect(const Query& query, SinkContext& context) override;
   Result<std::optional<Standing>> Look(SinkContext& context) override;
+  Result<std::optional<StoredBatch>> BatchOf(SinkContext& context, int64_t row) override;
   std::string Describe() const override;
   std::string target() const override { return options_.standard_output ? "stdout" : options_.target.path; }
 

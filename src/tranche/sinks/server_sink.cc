@@ -48,6 +48,7 @@ class ServerStore : public Sink {
   Status Finish(SinkContext& context) override;
   Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
   Result<std::optional<Standing>> Look(SinkContext& context) override;
+  Result<std::optional<StoredBatch>> BatchOf(SinkContext& context, int64_t row) override;
   int parallel() const override { return options_.key.empty() ? std::numeric_limits<int>::max() : 1; }
   std::string Describe() const override {
     return options_.Describe(server_->dialect().name, server_->Describe());
@@ -515,6 +516,12 @@ Result<std::optional<Sink::Standing>> ServerStore::Look(SinkContext& context) {
   if (application_.empty()) application_ = "tranche";
   TRANCHE_TRY(Connect(context));
   return ledger_->Look(context, options_.table);
+}
+
+Result<std::optional<Sink::StoredBatch>> ServerStore::BatchOf(SinkContext& context, int64_t row) {
+  if (application_.empty()) application_ = "tranche";
+  TRANCHE_TRY(Connect(context));
+  return ledger_->BatchOf(context, row);
 }
 
 }  // namespace

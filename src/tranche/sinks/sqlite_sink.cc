@@ -33,6 +33,7 @@ class SqliteStore : public Sink {
   Status Finish(SinkContext& context) override;
   Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
   Result<std::optional<Standing>> Look(SinkContext& context) override;
+  Result<std::optional<StoredBatch>> BatchOf(SinkContext& context, int64_t row) override;
   std::string Describe() const override { return options_.Describe("sqlite", options_.path); }
   std::string target() const override { return options_.TargetIn(options_.path); }
 
@@ -274,6 +275,12 @@ Result<std::optional<Sink::Standing>> SqliteStore::Look(SinkContext& context) {
   if (!Exists(options_.path)) return std::nullopt;
   TRANCHE_TRY(Connect(sqlite::Access::kReadOnly));
   return ledger_->Look(context, options_.table);
+}
+
+Result<std::optional<Sink::StoredBatch>> SqliteStore::BatchOf(SinkContext& context, int64_t row) {
+  if (!Exists(options_.path)) return std::nullopt;
+  TRANCHE_TRY(Connect(sqlite::Access::kReadOnly));
+  return ledger_->BatchOf(context, row);
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ Status CarefulSource::Open(std::vector<Split> splits, SourceContext& context) {
                         .wide = column.at("wide")});
     }
     detail.at("careful").get_to(careful_);
+    careful_ = careful_ || (context.places && places());
     detail.at("more").get_to(more_);
   } catch (const std::exception& error) {
     return Fail(Code::kOutside, "what this run knows of its files cannot be read: {}", error.what());
@@ -60,7 +61,8 @@ bool CarefulSource::Recover(const Error& error) {
 
 std::string CarefulSource::ScanOver(const std::vector<TypedColumn>& columns, const std::string& from,
                                     const SourceContext& context) const {
-  return careful_ ? CarefulScan(columns, from, input_, context.unused) : StrictScan(columns, from, input_);
+  return careful_ ? CarefulScan(columns, from, input_, context.unused, context.places)
+                  : StrictScan(columns, from, input_);
 }
 
 ReaderFactory LineRows(std::vector<std::string> paths, Encoding encoding, int64_t most_lines,

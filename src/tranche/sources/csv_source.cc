@@ -40,8 +40,9 @@ class Csv : public FileSource {
     return splits;
   }
 
-  Status Open(std::vector<Split> splits, SourceContext&) override {
+  Status Open(std::vector<Split> splits, SourceContext& context) override {
     TRANCHE_ASSIGN(layout_, ParseDetails(splits));
+    layout_.careful = layout_.careful || context.places;  // the engine's reader knows no lines
     const char delimiter = layout_.dialect.delimiter;
     layout_.dialect = read_.dialect;
     layout_.dialect.delimiter = delimiter;
@@ -59,10 +60,11 @@ class Csv : public FileSource {
     std::iota(all.begin(), all.end(), 0);
     TRANCHE_ASSIGN(rows_, Registration::Make(*context.engine, PlaceRows::SchemaOf(columns_.size()),
                                              CarefulRows(read_, layout_, splits_, all, -1, count_)));
-    return SqlText(CarefulScan(layout_.columns, rows_.text(), context.input, context.unused));
+    return SqlText(CarefulScan(layout_.columns, rows_.text(), context.input, context.unused, context.places));
   }
 
   bool marks() const override { return layout_.careful; }
+  bool places() const override { return true; }
 
   Status TakeRejects(SourceContext& context, const std::function<Status(Reject)>& take) override {
     TRANCHE_TRY(FileSource::TakeRejects(context, take));

@@ -103,6 +103,8 @@ class Json : public CarefulSource {
     return {};
   }
 
+  bool places() const override { return true; }
+
   Result<SqlText> Scan(SourceContext& context) override {
     count_ = std::make_shared<ReadCount>();
     const std::vector<std::string> paths = Paths(splits_);

@@ -33,6 +33,8 @@ class Lines : public CarefulSource {
     return splits;
   }
 
+  bool places() const override { return true; }
+
   Result<SqlText> Scan(SourceContext& context) override {
     count_ = std::make_shared<ReadCount>();
     TRANCHE_ASSIGN(rows_, Registration::Make(*context.engine, PlaceRows::SchemaOf(1),

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tranche/batch/cutter.h"
 #include "tranche/sources/files.h"
 #include "tranche/sources/sources.h"
 
@@ -61,6 +62,8 @@ class Parquet : public FileSource {
     return {};
   }
 
+  bool places() const override { return true; }
+
   Result<SqlText> Scan(SourceContext& context) override {
     TRANCHE_ASSIGN(const bool large, HasLargeGroups(*context.engine));
     std::string sql;
@@ -77,11 +80,16 @@ class Parquet : public FileSource {
                      : fmt::format("CAST({} AS {})", QuoteName(from->name), column.type);
         items += " AS " + QuoteName(column.name);
       }
+      if (context.places) {
+        items += fmt::format(", filename AS {}, file_row_number + 1 AS {}", QuoteName(kFileColumn),
+                             QuoteName(kLineColumn));
+      }
       sql += fmt::format("{}SELECT {} FROM {}", sql.empty() ? "(" : " UNION ALL ", items, ScanOf(paths));
     }
     if (large) {
       std::string nothing;
-      for (size_t i = 0; i < columns_.size(); ++i) nothing += i == 0 ? "NULL" : ", NULL";
+      const size_t columns = columns_.size() + (context.places ? 2 : 0);
+      for (size_t i = 0; i < columns; ++i) nothing += i == 0 ? "NULL" : ", NULL";
       sql += fmt::format(" UNION ALL SELECT {} FROM range(0)", nothing);
     }
     return SqlText(sql + ")");

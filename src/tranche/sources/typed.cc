@@ -128,7 +128,7 @@ std::string ValueOrNull(const TypedColumn& column, const std::string& source) {
 }
 
 std::string CarefulScan(const std::vector<TypedColumn>& columns, const std::string& from,
-                        std::string_view input, const std::set<std::string>* unused) {
+                        std::string_view input, const std::set<std::string>* unused, bool places) {
   std::string names;
   std::string values;
   std::string marks =
@@ -144,6 +144,8 @@ std::string CarefulScan(const std::vector<TypedColumn>& columns, const std::stri
         " WHEN v{0} IS NULL AND {1} IS NOT NULL THEN {2}", i, source,
         MarkRow(input, fmt::format("{} || {}", Shown(source), Misfit(column)), QuoteText(column.name)));
   }
+  if (places)
+    names += fmt::format("file AS {}, line AS {}, ", QuoteName(kFileColumn), QuoteName(kLineColumn));
   return fmt::format("(SELECT {}CASE {} END AS {} FROM (SELECT *{} FROM {}))", names, marks,
                      QuoteName(kRejectColumn), values, from);
 }

@@ -6,6 +6,8 @@
 namespace tranche::sql {
 namespace {
 
+constexpr std::string_view kAdded = "committed_at";  // of tranche_batch, by a later version
+
 struct Table {
   const char* name;
   std::vector<std::pair<const char*, const char*>> columns;
@@ -44,7 +46,8 @@ const std::vector<Table>& Tables() {
         {"stored", "BIGINT NOT NULL"},
         {"superseded", "BIGINT NOT NULL"},
         {"unmatched", "BIGINT NOT NULL"},
-        {"rejected", "BIGINT NOT NULL"}},
+        {"rejected", "BIGINT NOT NULL"},
+        {"committed_at", "TEXT"}},
        "run_id, store, from_row"},
       {"tranche_reject",
        {{"run_id", "TEXT NOT NULL"},
@@ -58,38 +61,50 @@ const std::vector<Table>& Tables() {
   return tables;
 }
 
-std::string CreateTable(const Table& table, const Dialect& dialect) {
+std::string TypeOf(std::string_view name, std::string type, const Dialect& dialect) {
   // Together they are not more than the 3,072 bytes of InnoDB's longest key.
   static constexpr std::pair<std::string_view, int> kKeys[] = {
       {"job_key", 600}, {"store", 128}, {"run_id", 36}};
+  if (dialect.sizes_keys && type.starts_with("TEXT")) {
+    const auto* key = std::ranges::find(kKeys, name, &std::pair<std::string_view, int>::first);
+    type.replace(0, 4, key != std::end(kKeys) ? fmt::format("VARCHAR({})", key->second) : "LONGTEXT");
+  }
+  return type;
+}
+
+std::string CreateTable(const Table& table, const Dialect& dialect) {
   std::string sql = fmt::format("CREATE TABLE {} (", QuoteName(table.name));
   for (auto [name, type] : table.columns) {
-    std::string own = type;
-    if (dialect.sizes_keys && own.starts_with("TEXT")) {
-      const auto* key =
-          std::ranges::find(kKeys, std::string_view(name), &std::pair<std::string_view, int>::first);
-      own.replace(0, 4, key != std::end(kKeys) ? fmt::format("VARCHAR({})", key->second) : "LONGTEXT");
-    }
-    sql += fmt::format("{} {}, ", QuoteName(name), own);
+    sql += fmt::format("{} {}, ", QuoteName(name), TypeOf(name, type, dialect));
   }
   return sql + fmt::format("PRIMARY KEY ({})) {}", table.key, dialect.table_options);
 }
 
-// Those that are not there; an error if one is there that is someone else's.
-Result<std::vector<Table>> MissingTables(SqlConnection& connection) {
-  std::vector<Table> missing;
+// The statements that make those that are not there, and add what an earlier version's has not; an error if
+// one is there that is someone else's.
+Result<std::vector<std::string>> Missing(SqlConnection& connection) {
+  std::vector<std::string> statements;
+  const Dialect& dialect = connection.dialect();
   for (const Table& table : Tables()) {
     TRANCHE_ASSIGN(Columns columns, connection.ColumnsOf(table.name));
     if (columns.empty()) {
-      missing.push_back(table);
-    } else if (!std::ranges::equal(columns, table.columns, {}, &Column::name,
-                                   [](auto& own) { return own.first; })) {
+      statements.push_back(CreateTable(table, dialect));
+      continue;
+    }
+    const auto& [last, type] = table.columns.back();
+    const bool before = last == kAdded && columns.size() + 1 == table.columns.size();
+    if (before) {
+      statements.push_back(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", QuoteName(table.name),
+                                       QuoteName(last), TypeOf(last, type, dialect)));
+      columns.push_back({last, ""});
+    }
+    if (!std::ranges::equal(columns, table.columns, {}, &Column::name, [](auto& own) { return own.first; })) {
       return Fail(Code::kJob, "table '{}' in the target is not the ledger of this version of Tranche",
                   table.name)
           .Hint("rename that table, or store into another database");
     }
   }
-  return missing;
+  return statements;
 }
 
 constexpr std::array kStates = {"new", "opened", "finished"};
@@ -113,30 +128,31 @@ bool Ledger::Owns(std::string_view table) {
 }
 
 Status Ledger::MakeTables() {
-  TRANCHE_ASSIGN(auto missing, MissingTables(*connection_));
-  for (const Table& table : missing)
-    TRANCHE_TRY(connection_->Execute(CreateTable(table, connection_->dialect())));
+  TRANCHE_ASSIGN(const auto missing, Missing(*connection_));
+  for (const std::string& statement : missing) TRANCHE_TRY(connection_->Execute(statement));
   return {};
 }
 
 Result<std::string> Ledger::Definitions() {
-  TRANCHE_ASSIGN(auto missing, MissingTables(*connection_));
+  TRANCHE_ASSIGN(const auto missing, Missing(*connection_));
   std::string sql;
-  for (const Table& table : missing) sql += CreateTable(table, connection_->dialect()) + ";\n";
+  for (const std::string& statement : missing) sql += statement + ";\n";
   return sql;
 }
 
 Status Ledger::CheckTables() {
-  TRANCHE_TRY(MissingTables(*connection_));
+  TRANCHE_TRY(Missing(*connection_));
   return {};
 }
 
 Result<Ledger::Run> Ledger::Open(const SinkContext& context, std::string_view table) {
+  clock_ = context.clock;
   job_key_ = context.job_key;
   store_ = context.store;
   run_ = context.run_id;
   Run run;
   if (!connection_->dialect().ddl_commits) TRANCHE_TRY(MakeTables());
+  for (const std::string& forgotten : context.forgotten) TRANCHE_TRY(Forget(forgotten));
   TRANCHE_TRY(Enter(context, table, run));
   if (run.state == State::kFinished) return run;
   TRANCHE_TRY(ReadCommitted(context, run.opened));
@@ -185,9 +201,10 @@ Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& ru
                   store_)
           .Hint(fmt::format("the spool was made again since; begin a new run with --again, or {}", kTrust));
     } else {  // a run that is over, that this state folder gave up, or that the user told us to pass over
-      TRANCHE_TRY(connection_->Execute("DELETE FROM tranche_batch WHERE run_id = $1 AND store = $2",
-                                       {Text(row[1].value_or("")), Text(store_)}));
-      if (!finished) run.abandoned = row[1].value_or("");
+      if (!finished) {  // what a finished run has left there it keeps
+        TRANCHE_TRY(Forget(row[1].value_or("")));
+        run.abandoned = row[1].value_or("");
+      }
       if (same_run && row[4] == "opened") run.state = State::kOpened;
     }
     TRANCHE_TRY(connection_->Execute(
@@ -284,7 +301,7 @@ Result<Ledger::Claim> Ledger::Take(Span span) {
   TRANCHE_ASSIGN(
       int64_t entered,
       connection_->Execute(
-          fmt::format("{} INTO tranche_batch SELECT $1, $2, $3, $4, epoch, 0, 0, 0, 0, 0 FROM "
+          fmt::format("{} INTO tranche_batch SELECT $1, $2, $3, $4, epoch, 0, 0, 0, 0, 0, NULL FROM "
                       "tranche_run WHERE job_key = $5 AND store = $2 AND run_id = $1 AND epoch = $6 {} {}",
                       connection_->dialect().insert_new, connection_->dialect().share_lock,
                       connection_->dialect().or_nothing),
@@ -323,9 +340,11 @@ Status Ledger::Record(Span span, const Counts& counts) {
       int64_t updated,
       connection_->Execute(
           "UPDATE tranche_batch SET sent = $1, stored = $2, superseded = $3, unmatched = $4, "
-          "rejected = $5 WHERE run_id = $6 AND store = $7 AND from_row = $8 AND epoch = $9",
+          "rejected = $5, committed_at = $6 WHERE run_id = $7 AND store = $8 AND from_row = $9 AND epoch = "
+          "$10",
           {Number(counts.sent), Number(counts.stored), Number(counts.superseded), Number(counts.unmatched),
-           Number(counts.rejected), Text(run_), Text(store_), Number(span.from), Number(epoch_)}));
+           Number(counts.rejected), Text(FormatTime(clock_->NowMicros())), Text(run_), Text(store_),
+           Number(span.from), Number(epoch_)}));
   if (updated != 1) return Fail(Code::kInternal, "the claim of the batch from row {} is gone", span.from);
   if (!connection_->dialect().counts_in_run) return {};
   TRANCHE_TRY(connection_->Execute(
@@ -383,9 +402,12 @@ Status Ledger::Finish(int64_t rows, bool keep_batches) {
                       Number(counts.unmatched), Number(counts.rejected), Text(job_key_), Text(store_),
                       Text(run_), Number(epoch_)}));
   if (updated != 1) return Fail(Code::kBusy, "another process has taken over store '{}' of this run", store_);
-  if (keep_batches) return {};
+  return keep_batches ? Status() : Forget(run_);
+}
+
+Status Ledger::Forget(const std::string& run) {
   TRANCHE_TRY(connection_->Execute("DELETE FROM tranche_batch WHERE run_id = $1 AND store = $2",
-                                   {Text(run_), Text(store_)}));
+                                   {Text(run), Text(store_)}));
   return {};
 }
 
@@ -415,6 +437,25 @@ Result<std::optional<Sink::Standing>> Ledger::Look(const SinkContext& context, s
   TRANCHE_ASSIGN(auto rows, connection_->Query("SELECT count(*) FROM " + QuoteName(table)));
   standing.target_rows = ToNumber(rows.at(0).at(0));
   return standing;
+}
+
+Result<std::optional<Sink::StoredBatch>> Ledger::BatchOf(const SinkContext& context, int64_t row) {
+  TRANCHE_ASSIGN(const Columns columns, connection_->ColumnsOf("tranche_batch"));
+  if (columns.empty()) return std::nullopt;
+  const std::string committed = FindColumn(columns, "committed_at") != nullptr ? "committed_at" : "NULL";
+  TRANCHE_ASSIGN(auto rows,
+                 connection_->Query("SELECT from_row, to_row, epoch, sent, stored, superseded, unmatched, "
+                                    "rejected, " +
+                                        committed +
+                                        " FROM tranche_batch WHERE run_id = $1 AND store = $2 AND "
+                                        "from_row <= $3 ORDER BY from_row DESC LIMIT 1",
+                                    {Text(context.run_id), Text(context.store), Number(row)}));
+  if (rows.empty() || ToNumber(rows[0][1]) <= row) return std::nullopt;
+  return Sink::StoredBatch{.span = {ToNumber(rows[0][0]), ToNumber(rows[0][1])},
+                           .counts = ToCounts(rows[0], 3),
+                           .epoch = ToNumber(rows[0][2]),
+                           .committed = rows[0][8].value_or(""),
+                           .files = {}};
 }
 
 Status Ledger::ListRejects(const SinkContext& context, const std::function<Status(Reject)>& take) {

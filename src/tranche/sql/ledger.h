@@ -3,8 +3,8 @@
 //
 // format (docs/format/ledger.md):
 //   tranche_run     one row a job key and store: the run that stores now, or stored last; its epoch is the
-//   fence tranche_batch   one row a committed span of a run that is not finished (kept with --keep-batches)
-//   tranche_reject  one row a row that the store refused
+//   fence tranche_batch   one row a committed span of a run that is not finished; of a finished one that
+//   keeps its batches, until that is forgotten tranche_reject  one row a row that the store refused
 //
 // Life: in one transaction Open, the creation of the target, SetState(kOpened). Then for each batch, in a
 // transaction of its own: Claim, the rows, AddRejects, Record. At the end Sum, and Finish in the transaction
@@ -78,6 +78,8 @@ class Ledger {
   // What the ledger says of the newest run of `context`'s job and store, and how many rows `table` has; needs
   // no Open.
   Result<std::optional<Sink::Standing>> Look(const SinkContext& context, std::string_view table);
+  // The span of `context`'s run that holds `row`; needs no Open.
+  Result<std::optional<Sink::StoredBatch>> BatchOf(const SinkContext& context, int64_t row);
   // Rejects that `context`'s run has in the target; needs no Open.
   Status ListRejects(const SinkContext& context, const std::function<Status(Reject)>& take);
 
@@ -88,8 +90,10 @@ class Ledger {
   Status Enter(const SinkContext& context, std::string_view table, Run& run);
   Status ReadCommitted(const SinkContext& context, Opened& opened);
   Status CheckComplete(const Opened& opened, const SinkContext& context);
+  Status Forget(const std::string& run);  // its batch rows go
 
   SqlConnection* connection_;
+  Clock* clock_ = nullptr;
   std::string job_key_, store_, run_;
   int64_t epoch_ = 0;
   int64_t committed_ = 0;  // rows

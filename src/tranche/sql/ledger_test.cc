@@ -103,6 +103,20 @@ TEST_F(LedgerTest, KeepBatches) {
   ASSERT_TRUE(ledger.Finish(5, /*keep_batches=*/true));
   EXPECT_EQ(connection_->Query("SELECT count(*) FROM tranche_batch")->at(0).at(0), "1");
   EXPECT_TRUE(ledger.Sum(5)->tiles);
+  const auto batch = ledger.BatchOf(context_, 4);
+  ASSERT_TRUE(batch && *batch);
+  EXPECT_EQ((*batch)->span, (Span{0, 5}));
+  EXPECT_NE((*batch)->committed, "");
+  EXPECT_EQ(*ledger.BatchOf(context_, 5), std::nullopt);
+
+  SinkContext next = context_;
+  next.run_id = "run2";
+  next.run_number = 1;
+  ASSERT_TRUE(Ledger(*connection_).Open(next, "t"));
+  EXPECT_TRUE(*ledger.BatchOf(context_, 4));
+  next.forgotten = {"run1"};
+  ASSERT_TRUE(Ledger(*connection_).Open(next, "t"));
+  EXPECT_EQ(*ledger.BatchOf(context_, 4), std::nullopt);
 }
 
 TEST_F(LedgerTest, ATableOfThatNameWithAnotherShape) {

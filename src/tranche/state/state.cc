@@ -30,12 +30,15 @@ class SqliteState : public State {
 
   std::string ledger_id() const override { return ledger_id_; }
 
-  Status AddRun(const RunRecord& run, const std::vector<SplitRecord>& splits) override {
+  Status AddRun(const RunRecord& run, const std::vector<SplitRecord>& splits,
+                const std::vector<std::pair<std::string, std::string>>& notes) override {
     return Write([&]() -> Status {
       TRANCHE_TRY(database_->Execute(
           "INSERT INTO run SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM run",
           {run.id, std::string(Name(run.state)), run.job_key, run.parameters, run.canonical, run.fingerprint,
            run.started, run.finished, static_cast<int64_t>(run.seed), run.engine, run.outcome, run.summary}));
+      for (const auto& [name, value] : notes)
+        TRANCHE_TRY(database_->Execute("INSERT INTO note VALUES (?, '', ?, ?)", {run.id, name, value}));
       return InsertSplits(run.id, splits);
     });
   }

@@ -69,7 +69,9 @@ class State {
 
   virtual std::string ledger_id() const = 0;  // random, made with the file
 
-  virtual Status AddRun(const RunRecord& run, const std::vector<SplitRecord>& splits) = 0;  // sets the number
+  // Sets the number. `notes`: of the run itself, by name.
+  virtual Status AddRun(const RunRecord& run, const std::vector<SplitRecord>& splits,
+                        const std::vector<std::pair<std::string, std::string>>& notes = {}) = 0;
   virtual Status ReplaceSplits(const std::string& run, const std::vector<SplitRecord>& splits) = 0;
   virtual Status UpdateRun(const RunRecord& run) = 0;  // state, finished, outcome, summary, canonical
   virtual Result<std::vector<RunRecord>> Runs() = 0;   // newest last

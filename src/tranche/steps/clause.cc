@@ -219,7 +219,7 @@ Relation StubOf(const Relation& input) {
   Relation stub = input;
   Columns columns = input.columns;
   for (const std::string& hidden : input.hidden) {
-    columns.push_back({hidden, hidden == kRejectColumn ? "VARCHAR" : "BIGINT"});
+    columns.push_back({hidden, HiddenType(hidden)});
   }
   stub.from = Stub(columns);
   return stub;
