@@ -199,12 +199,15 @@ void Loader::ReadInput(const Node::Key& name, Node& node) {
   }
   CheckName(name, "an input");
   int placeholders = values_.placeholders();
+  const TableUses uses = UsesOf(node, context_.registry->sources());
   auto component = FindComponent(node, context_.registry->sources(), "an input", kBesideInput);
   Input input;
   input.name = name.name;
   input.place = name.place;
   input.spec = component.spec;
   if (component.spec) input.value = std::move(*component.value);
+  if (component.good && many_ && many_->input == input.name) component.good = TakeTables(input);
+  if (component.good) CheckUses(uses, component.spec->shape, input.value, /*input=*/true);
   Make(component, input.value, placeholders);
   auto find = [&](std::string_view key) { return const_cast<Node*>(node.Find(key)); };
   input.prepare = ReadSteps(find("prepare"), {"prepare", "input " + name.name});
@@ -309,6 +312,7 @@ void Loader::ReadStore(const Node::Key& name, Node& node, std::vector<Store>& st
            name.place);
   }
   int placeholders = values_.placeholders();
+  const TableUses uses = UsesOf(node, context_.registry->sinks());
   auto component = FindComponent(node, context_.registry->sinks(), "a store", kBesideStore);
   Store store;
   store.name = name.name;
@@ -317,6 +321,10 @@ void Loader::ReadStore(const Node::Key& name, Node& node, std::vector<Store>& st
   if (component.spec) {
     store.value = std::move(*component.value);
     store.batch = component.spec->policy;
+  }
+  if (component.good) {
+    CheckUses(uses, component.spec->shape, store.value, /*input=*/false);
+    CheckReplace(uses, store);
   }
   Make(component, store.value, placeholders);
   auto find = [&](std::string_view key) { return const_cast<Node*>(node.Find(key)); };

@@ -29,6 +29,8 @@ class Values {
   void Declare(const Node::Key& name, const Node& type, const Node* written, const Node* allowed);
   // A parameter whose declaration was refused: nothing more is said about it.
   void Mention(const std::string& name) { declared_[name]; }
+  // The parameter `table` of a job that runs once a table: what --set says, or nothing yet.
+  void DeclareTable(const Place& place);
   // After the last Declare: --set of what is not declared.
   void CheckSet();
 
@@ -54,6 +56,7 @@ class Values {
     std::optional<std::string> text;
     std::string shown;
     bool secret = false;
+    bool table = false;  // ${table}: it comes from a database
   };
   struct Reference {
     std::string kind;  // "", env, secret, run

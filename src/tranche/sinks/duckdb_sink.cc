@@ -38,7 +38,7 @@ class DuckDbStore : public Sink {
   Status ListRejects(SinkContext& context, const std::function<Status(Reject)>& take) override;
   Result<std::optional<Standing>> Look(SinkContext& context) override;
   std::string Describe() const override { return options_.Describe("duckdb", options_.path); }
-  std::string target() const override { return options_.TargetIn(options_.path); }
+  std::string target() const override { return options_.TargetIn(options_.path, /*any_case=*/true); }
 
  private:
   using Refused = DuckDbWriter::Refused;

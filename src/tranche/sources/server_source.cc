@@ -432,12 +432,26 @@ void SetServerSource(SourceSpec& spec, Field url, sql::MakeServer make) {
   spec.remote = true;
   spec.shape = Shape::Object({
       std::move(url),
-      {"table", Shape::Text(), "The table or view to read, `name` or `schema.name`."},
+      {"table", TablesShape(),
+       "The table or view to read, `name` or `schema.name`. As a list, or with `*` and `?`: the job runs "
+       "once for "
+       "each table, which is then `${table}`."},
       {"schema", Shape::Text(), "The table's schema; `table` is then taken as it is."},
       {"query", Shape::ServerSql(), "A SELECT in the server's own SQL, instead of a table."},
       {"types", Shape::Map(Shape::Column(), Shape::Type()),
        "Types of columns that are to be others than the server's; the values are read as text."},
   });
+  spec.tables = [make](const Options& options, const std::string& schema,
+                       SourceContext& context) -> Result<SchemaTables> {
+    TRANCHE_ASSIGN(const auto server, sql::ServerOf(make, options, ""));
+    auto listed = [&]() -> Result<SchemaTables> {
+      TRANCHE_ASSIGN(const auto session, ConnectAgain(*server, context));
+      return session->Tables(schema);
+    }();
+    if (!listed) return std::move(listed).error().In(server->Describe());
+    listed->where = server->Describe();
+    return listed;
+  };
   spec.make = [make, name = spec.name](const Options& options) -> Result<std::unique_ptr<Source>> {
     if (options.Has("table") == options.Has("query")) {
       return Fail(Code::kJob, "'{}' needs either `table` or `query`", name).At(options.place());

@@ -3,18 +3,20 @@
 #include <algorithm>
 #include <array>
 
+#include "tranche/connector/tables.h"
+
 namespace tranche::sql {
 namespace {
 
 struct Table {
-  const char* name;
+  std::string_view name;
   std::vector<std::pair<const char*, const char*>> columns;
   const char* key;
 };
 
 const std::vector<Table>& Tables() {
   static const std::vector<Table> tables = {
-      {"tranche_run",
+      {kLedgerTables[0],
        {{"job_key", "TEXT NOT NULL"},
         {"store", "TEXT NOT NULL"},
         {"ledger_id", "TEXT NOT NULL"},
@@ -34,7 +36,7 @@ const std::vector<Table>& Tables() {
         {"opened_at", "TEXT NOT NULL"},
         {"finished_at", "TEXT"}},
        "job_key, store"},
-      {"tranche_batch",
+      {kLedgerTables[1],
        {{"run_id", "TEXT NOT NULL"},
         {"store", "TEXT NOT NULL"},
         {"from_row", "BIGINT NOT NULL"},
@@ -46,7 +48,7 @@ const std::vector<Table>& Tables() {
         {"unmatched", "BIGINT NOT NULL"},
         {"rejected", "BIGINT NOT NULL"}},
        "run_id, store, from_row"},
-      {"tranche_reject",
+      {kLedgerTables[2],
        {{"run_id", "TEXT NOT NULL"},
         {"store", "TEXT NOT NULL"},
         {"row_number", "BIGINT NOT NULL"},
@@ -105,12 +107,6 @@ constexpr std::string_view kTrust =
     "if nothing else writes there and the rows that are stored may stay, run it with --trust-target";
 
 }  // namespace
-
-bool Ledger::Owns(std::string_view table) {
-  std::string lower(table);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  return std::ranges::any_of(Tables(), [&](const Table& own) { return lower == own.name; });
-}
 
 Status Ledger::MakeTables() {
   TRANCHE_ASSIGN(auto missing, MissingTables(*connection_));
