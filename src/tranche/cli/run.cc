@@ -30,7 +30,7 @@ Result<std::vector<Set>> Expand(const Set& set) {
   std::vector<Set> sets{set};
   for (const auto& [name, value] : set) {
     const size_t dots = value.find("..");
-    if (dots == std::string::npos) continue;
+    if (dots == std::string::npos || name == kTableParameter) continue;
     const auto first = ParseDay(value.substr(0, dots));
     const auto last = ParseDay(value.substr(dots + 2));
     if (!first || !last) continue;

@@ -74,20 +74,22 @@ class Runner {
     TRANCHE_ASSIGN(state_, State::Open(folder_));
     TRANCHE_TRY(Sweep());
     if (!job.many()) return RunOne(set, job, std::move(id));
-    const TableRuns runs{.load = load_,
-                         .options = options_,
-                         .environment = env_,
-                         .state = *state_,
-                         .folder = folder_,
-                         .run = [&](const Set& one) -> Status {
-                           std::string one_id = NewId();
-                           TRANCHE_ASSIGN(const Job of_table, load_(one, one_id));
-                           return RunOne(one, of_table, std::move(one_id));
-                         },
-                         .resume = [&](const RunRecord& run) -> Status {
-                           TRANCHE_TRY(Resume(run));
-                           return {};
-                         }};
+    const TableRuns runs{
+        .load = load_,
+        .options = options_,
+        .environment = env_,
+        .state = *state_,
+        .folder = folder_,
+        .run = [&](const Set& one) -> Status {
+          std::string one_id = NewId();
+          TRANCHE_ASSIGN(const Job of_table, load_(one, one_id));
+          return RunOne(one, of_table, std::move(one_id));
+        },
+        .resume = [&](const RunRecord& run) -> Status {
+          TRANCHE_TRY(Resume(run));
+          return {};
+        },
+        .give_up = [&](const RunRecord& run, std::string why) { return GiveUp(run, std::move(why)); }};
     return RunTables(job, set, runs);
   }
 

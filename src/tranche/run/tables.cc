@@ -135,7 +135,16 @@ class Passes {
     for (const RunRecord& run : runs) {
       if (run.state != RunState::kOpen || reached.contains(run.job_key)) continue;
       TRANCHE_ASSIGN(const Set parameters, ParametersOf(run));
-      TRANCHE_TRY(Note(TableOf(parameters), runs_.resume(run)));
+      const std::string table = TableOf(parameters);
+      if (table.empty() || job_.tables->Matches(table)) {
+        TRANCHE_TRY(Note(table, runs_.resume(run)));
+        continue;
+      }
+      runs_.environment.log.Info(
+          fmt::format("run {} is given up: table '{}' is not in the list any more; what it "
+                      "stored stays",
+                      run.number, table));
+      TRANCHE_TRY(runs_.give_up(run, "given up: its table is not in the list any more"));
     }
     return {};
   }

@@ -40,6 +40,7 @@ struct TableRuns {
   std::function<Status(const std::map<std::string, std::string>& set)>
       run;  // a table, or the rest of its run
   std::function<Status(const RunRecord& run)> resume;
+  std::function<Status(const RunRecord& run, std::string why)> give_up;
 };
 
 // `job`: with no table chosen. The error is that of the worst table, and says which are not done.

@@ -444,10 +444,8 @@ void SetServerSource(SourceSpec& spec, Field url, sql::MakeServer make) {
   spec.tables = [make](const Options& options, const std::string& schema,
                        SourceContext& context) -> Result<SchemaTables> {
     TRANCHE_ASSIGN(const auto server, sql::ServerOf(make, options, ""));
-    auto listed = [&]() -> Result<SchemaTables> {
-      TRANCHE_ASSIGN(const auto session, ConnectAgain(*server, context));
-      return session->Tables(schema);
-    }();
+    TRANCHE_ASSIGN(const auto session, ConnectAgain(*server, context));
+    auto listed = session->Tables(schema);
     if (!listed) return std::move(listed).error().In(server->Describe());
     listed->where = server->Describe();
     return listed;
