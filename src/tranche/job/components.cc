@@ -200,7 +200,10 @@ void Loader::ReadInput(const Node::Key& name, Node& node) {
   CheckName(name, "an input");
   int placeholders = values_.placeholders();
   const TableUses uses = UsesOf(node, context_.registry->sources());
+  const Node* beside = node.Find("incremental");
+  values_.KnowMark(beside != nullptr && (beside->is_map() || beside->text != "new_files"));
   auto component = FindComponent(node, context_.registry->sources(), "an input", kBesideInput);
+  const Place mark = values_.KnowMark(false);
   Input input;
   input.name = name.name;
   input.place = name.place;
@@ -212,6 +215,11 @@ void Loader::ReadInput(const Node::Key& name, Node& node) {
   auto find = [&](std::string_view key) { return const_cast<Node*>(node.Find(key)); };
   input.prepare = ReadSteps(find("prepare"), {"prepare", "input " + name.name});
   if (Node* incremental = find("incremental")) ReadIncremental(*incremental, input);
+  if (mark.known() && input.increment && input.increment->start.empty()) {
+    Report(Fail(Code::kJob, "the first run has no value for ${{mark}}")
+               .Hint("say where it begins, as in incremental: {column: updated_at, start: \"2020-01-01\"}"),
+           mark);
+  }
   if (Node* retry = find("retry")) ReadRetry(*retry, input.retry);
   if (find("retry") && input.spec && !input.spec->remote) {
     Report(Fail(Code::kJob, "'retry' stands beside what is reached over a network, and '{}' is not",

@@ -311,7 +311,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"UnclosedValue", WithInput("    csv: {path: \"${day\"}\n"),
              "job.yaml:3:18: '${' is not closed; close it with }; a dollar sign before { is written $$"},
         Case{"Mark", WithInput("    csv: {path: \"${mark}\"}\n"),
-             "job.yaml:3:18: '${mark}' is not in this version"},
+             "job.yaml:3:18: ${mark} is not known here; it stands in the `query` of an input that has "
+             "`incremental` "
+             "by a column beside it"},
         Case{"Table", WithInput("    csv: {path: \"${table}\"}\n"),
              "job.yaml:3:18: ${table} is not known: no input has several tables; write `table` as a list, or "
              "with * or ?: "

@@ -227,11 +227,20 @@ Result<Values::Reference> Values::Parse(std::string_view inner) const {
   return reference;
 }
 
+Place Values::KnowMark(bool known) {
+  mark_known_ = known;
+  return std::exchange(mark_, {});
+}
+
 Result<Values::Found> Values::LookParameter(const Reference& reference) {
   Found found;
   auto parameter = declared_.find(reference.name);
   if (parameter == declared_.end()) {
-    if (reference.name == "mark") return Fail(Code::kJob, "'${{mark}}' is not in this version");
+    if (reference.name == "mark" && mark_known_) return Found{.shown = "${mark}", .mark = true};
+    if (reference.name == "mark") {
+      return Fail(Code::kJob, "${{mark}} is not known here")
+          .Hint("it stands in the `query` of an input that has `incremental` by a column beside it");
+    }
     if (reference.name == kTableParameter) {
       return Fail(Code::kJob, "${{table}} is not known: no input has several tables")
           .Hint("write `table` as a list, or with * or ?: the job then runs once for each table");
@@ -331,6 +340,9 @@ bool Values::PutIn(Node& scalar, Kind kind) {
       if (!found) {
         good = Report(std::move(found).error(), place);
         rewrite.Copy(next);
+      } else if (found->mark) {
+        good = Report(Fail(Code::kJob, "${{mark}} cannot stand here").Hint("put it into the `query`"), place);
+        rewrite.Copy(next);
       } else if (found->secret && kind != Kind::kText) {
         good = Report(Fail(Code::kJob, "a secret cannot stand here: it would be shown"), place);
         rewrite.Copy(next);
@@ -396,7 +408,8 @@ bool Values::Bind(Node& scalar) {
                           .Hint("a value cannot name a column in SQL"),
                       place);
       } else {
-        std::string name = "$" + NameOf(written, *found);
+        std::string name = found->mark ? "$mark" : "$" + NameOf(written, *found);
+        if (found->mark) mark_ = place;
         if (name.size() < written.size()) name.resize(written.size(), ' ');
         rewrite.Replace(end, name, name);
       }

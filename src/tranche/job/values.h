@@ -31,6 +31,9 @@ class Values {
   void Mention(const std::string& name) { declared_[name]; }
   // The parameter `table` of a job that runs once a table: what --set says, or nothing yet.
   void DeclareTable(const Place& place);
+  // Whether ${mark} is known from here on: in the options of an input that is read by a column. Says where
+  // one stands that was found since the last call.
+  Place KnowMark(bool known);
   // After the last Declare: --set of what is not declared.
   void CheckSet();
 
@@ -56,6 +59,7 @@ class Values {
     std::optional<std::string> text;
     std::string shown;
     bool secret = false;
+    bool mark = false;   // ${mark}: the source puts it in
     bool table = false;  // ${table}: it comes from a database
   };
   struct Reference {
@@ -83,6 +87,8 @@ class Values {
   std::map<std::string, std::string> shown_;
   std::map<std::string, std::string> names_;  // what stands in ${…} → p1
   std::set<std::string> secrets_;
+  bool mark_known_ = false;
+  Place mark_;
   int placeholders_ = 0;
 };
 

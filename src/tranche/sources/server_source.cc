@@ -159,6 +159,8 @@ class ServerSource : public CarefulSource {
 
   Result<std::vector<Split>> Plan(SourceContext& context) override {
     TRANCHE_ASSIGN(auto session, ConnectAgain(*server_, context));
+    mark_ = MarkIn(context);
+    if (mark_.empty() && context.increment != nullptr) mark_ = context.increment->start;
     const std::string query = Select(context);
     // As it will be read: a statement that is no SELECT is a mistake here.
     auto columns = session->Describe(fmt::format("SELECT * FROM ({}\n) AS answer", query));
@@ -186,6 +188,7 @@ class ServerSource : public CarefulSource {
       if (range->none_new) return std::vector<Split>{};
       splits.front().mark = range->mark;
       more["where"] = range->condition;
+      more["mark"] = range->from;
     }
     StoreIn(splits, typed, more.dump());
     return splits;
@@ -205,6 +208,7 @@ class ServerSource : public CarefulSource {
                                       .text = column.at(2)});
       }
       more.at("where").get_to(where_);
+      mark_ = more.value("mark", "");
     } catch (const std::exception& error) {
       return Fail(Code::kOutside, "what this run knows of its tables cannot be read: {}", error.what());
     }
@@ -236,6 +240,7 @@ class ServerSource : public CarefulSource {
  private:
   struct Range {
     std::string mark;  // "updated_at=2026-11-20 14:30:00"
+    std::string from;  // ${mark}
     std::string condition;
     bool none_new = false;
   };
@@ -252,9 +257,21 @@ class ServerSource : public CarefulSource {
 
   std::string Select(const SourceContext& context) const {
     if (!table_.table.empty()) return "SELECT * FROM " + Quoted();
-    static const Parameters kNone;
-    return WithLiterals(options_.Sql("query").text,
-                        context.parameters != nullptr ? *context.parameters : kNone, *server_);
+    Parameters parameters = context.parameters != nullptr ? *context.parameters : Parameters();
+    parameters["mark"] = {.text = mark_};
+    return WithLiterals(options_.Sql("query").text, parameters, *server_);
+  }
+
+  // Of the last finished run; empty: there is none.
+  static std::string MarkIn(const SourceContext& context) {
+    if (context.increment == nullptr) return "";
+    const std::string& column = context.increment->column;
+    const bool same =
+        context.mark.size() > column.size() && context.mark[column.size()] == '=' &&
+        std::ranges::equal(column, context.mark.substr(0, column.size()), [](char a, char b) {
+          return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
+        });
+    return same ? context.mark.substr(column.size() + 1) : "";
   }
 
   Status CheckNames(const std::vector<AnswerColumn>& columns) const {
@@ -285,6 +302,7 @@ class ServerSource : public CarefulSource {
   Options options_;
   std::vector<AnswerColumn> columns_of_answer_;
   std::string where_;                      // a condition on the rows
+  std::string mark_;                       // ${mark} in a query
   std::unique_ptr<ServerSession> moment_;  // keeps it
   std::vector<Registration> readers_;
   std::shared_ptr<Reading> reading_;
@@ -321,7 +339,7 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
   const AnswerColumn& column = columns[static_cast<size_t>(found - known.data())];
   const std::string name = QuoteName(column.name);
   const std::string prefix = column.name + "=";
-  const std::string mark = context.mark.starts_with(prefix) ? context.mark.substr(prefix.size()) : "";
+  const std::string mark = MarkIn(context);
   auto beyond = [&](std::string_view sign, const std::string& value) {
     return fmt::format("{} {} {}", name, sign, server_->Literal({.text = value}));
   };
@@ -336,13 +354,16 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
                                 column.text, name, name, query, from.empty() ? "" : " WHERE " + from));
   if (!greatest) return std::move(greatest).error().At(Place());
   const std::string most = greatest->at(0).at(0).value_or(mark);
-  if (most.empty()) return Range{.condition = "1 = 0"};
+  if (most.empty()) return Range{.from = mark_, .condition = "1 = 0"};
   if (most == mark && !increment.overlap) return Range{.none_new = true};
   if (!mark.empty()) {
     TRANCHE_ASSIGN(const std::string earlier, Earlier(mark, column, context));
     from = beyond(">", earlier);
+    return Range{.mark = prefix + most, .from = earlier, .condition = beyond("<=", most) + " AND " + from};
   }
-  return Range{.mark = prefix + most, .condition = beyond("<=", most) + (from.empty() ? "" : " AND " + from)};
+  return Range{.mark = prefix + most,
+               .from = increment.start,
+               .condition = beyond("<=", most) + (from.empty() ? "" : " AND " + from)};
 }
 
 Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context, std::string* moment) {
