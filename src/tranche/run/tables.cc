@@ -83,13 +83,11 @@ class Passes {
     const bool goes_on =
         std::ranges::find(unfinished, job_.parameters, &Pass::parameters) != unfinished.end();
     for (const Pass& pass : unfinished) TRANCHE_TRY(RunPass(pass));
-    if (goes_on) return {};
-    TRANCHE_ASSIGN(const auto before, runs_.state.Runs());
-    passes_.push_back({.parameters = job_.parameters,
-                       .limit = runs_.options.limit,
-                       .after = before.empty() ? 0 : before.back().number});
-    TRANCHE_TRY(SavePasses(runs_.folder, passes_));
-    return RunPass(Pass(passes_.back()));
+    if (!goes_on) {
+      TRANCHE_ASSIGN(const Pass next, Begin());
+      TRANCHE_TRY(RunPass(next));
+    }
+    return failed_.empty() ? Status() : Summary();
   }
 
  private:
@@ -124,6 +122,16 @@ class Passes {
     return Error{Code::kJob, mistakes};
   }
 
+  Result<Pass> Begin() {
+    TRANCHE_ASSIGN(const auto before, runs_.state.Runs());
+    const Pass pass{.parameters = job_.parameters,
+                    .limit = runs_.options.limit,
+                    .after = before.empty() ? 0 : before.back().number};
+    passes_.push_back(pass);
+    TRANCHE_TRY(SavePasses(runs_.folder, passes_));
+    return pass;
+  }
+
   // Runs that are in no pass (begun with --set), or of a table that is not there any more.
   Status ResumeOthers(const std::vector<Pass>& unfinished) {
     std::set<std::string> reached;
@@ -149,6 +157,7 @@ class Passes {
     return {};
   }
 
+  // A table that has failed gets no later run before that one: it would be overtaken.
   Status RunPass(const Pass& pass) {
     TRANCHE_ASSIGN(const auto earlier, runs_.state.Runs());
     std::set<std::string> done;  // job keys
@@ -159,7 +168,7 @@ class Passes {
       if (done.contains(KeyOf(pass.parameters, table)) || failed_.contains(table)) continue;
       TRANCHE_TRY(Note(table, runs_.run(WithTable(pass.parameters, table))));
     }
-    if (!failed_.empty()) return Summary();
+    if (!failed_.empty()) return {};
     std::erase_if(passes_, [&](const Pass& other) {
       return other.after == pass.after && other.parameters == pass.parameters;
     });
