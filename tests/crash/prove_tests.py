@@ -4,9 +4,11 @@
     tests/crash/prove_tests.py                 all
     tests/crash/prove_tests.py -k forget       those with that in their name
 """
+import contextlib
 import hashlib
 import json
 import pathlib
+import sqlite3
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -85,6 +87,25 @@ rejects: 10
     del after["page.html"]
     require(before == after, f"files were changed or left: {sorted(before.items() ^ after.items())}")
     return f"{said['trials']} trials, {said['kills']} kills"
+
+
+@test
+def one_table_after_the_other(place):
+    place.write("job.yaml", """\
+job: test
+collect: {rows: {sqlite: {path: shop.db, table: "t?"}}}
+store: {out: {sqlite: {path: out.db, table: "copy of ${table}"}}}
+""")
+    with contextlib.closing(sqlite3.connect(place.folder / "shop.db")) as shop:
+        shop.executescript("CREATE TABLE t1 AS SELECT 1 AS id UNION SELECT 2; CREATE TABLE t2 AS SELECT 3 AS id; CREATE TABLE u AS SELECT 4 AS id")
+    before = contents(place)
+    out, err = prove(place, 0, "--kills", "0")
+    require(out.count("proved") >= 2 and err.index("table 't1'") < err.index("table 't2'") and "'u'" not in err, out + err)
+    prove(place, 2, "--kills", "0", "-o", "page.html")
+    out, err = prove(place, 0, "--kills", "0", "--set", "table=t2", "-o", "page.html")
+    require("table '" not in err, err)
+    (place.folder / "page.html").unlink()
+    require(before == contents(place), "files were changed or left")
 
 
 @test

@@ -66,12 +66,21 @@ def main():
         run("copy-customers")
         same(postgres.sql("SELECT count(*), count(*) FILTER (WHERE name = 'changed') FROM customers", warehouse), [["501", "3"]])
 
+        mariadb.sql("CREATE TABLE orders (id bigint); INSERT INTO orders SELECT seq FROM seq_1_to_40; CREATE TABLE product_1 (id bigint); "
+                    "CREATE TABLE product_2 (id bigint); INSERT INTO product_2 VALUES (7)", shop)
+        postgres.sql("CREATE SCHEMA shop", warehouse)
+        run("copy-shop")
+        mariadb.sql("INSERT INTO orders VALUES (41)", shop)
+        run("copy-shop", "--set", "table=orders")
+        same(postgres.sql("SELECT (SELECT count(*) FROM shop.customers), (SELECT count(*) FROM shop.orders), (SELECT count(*) FROM "
+                          "shop.product_1), (SELECT count(*) FROM shop.product_2)", warehouse), [["501", "41", "0", "1"]])
+
         for count in (50, 20):
             (folder / "prices.csv").write_text("article,price\n" + "".join(f"a{i},{i}.5\n" for i in range(count)))
             run("prices-of-today")
             same(postgres.sql("SELECT count(*) FROM prices", warehouse), [[str(count)]])
             same(mariadb.sql("SELECT count(*) FROM prices", shop), [[str(count)]])
-        same(sorted(ran), ["copy-customers", "export-sales", "load-orders", "prices-of-today"])
+        same(sorted(ran), ["copy-customers", "copy-shop", "export-sales", "load-orders", "prices-of-today"])
     print(f"{len(ran)} recipes ran")
     return 0
 

@@ -14,7 +14,9 @@ PlannedJob::~PlannedJob() {
 Result<PlannedJob> PlanJob(Session& session, const std::string& path) {
   const std::string id = NewId();
   PlannedJob planned;
-  TRANCHE_ASSIGN(planned.job, session.Load(path, session.set(), id));
+  TRANCHE_ASSIGN(planned.tables, session.TablesOf(path));
+  TRANCHE_ASSIGN(planned.job,
+                 session.Load(path, session.SetOf(planned.tables.empty() ? "" : planned.tables.front()), id));
   TRANCHE_TRY(session.Apply(planned.job));
   TRANCHE_ASSIGN(Engine * engine, session.engine());
   planned.scratch = (std::filesystem::temp_directory_path() / ("tranche-" + id)).string();

@@ -10,6 +10,7 @@ namespace tranche {
 
 struct PlannedJob {
   Job job;
+  std::vector<std::string> tables;  // of a job that runs once a table: `job` is for the first
   Sources sources;
   Plan plan;
   std::string scratch;  // a folder for standard input, removed with this

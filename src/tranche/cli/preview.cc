@@ -99,6 +99,10 @@ Result<SqlText> Find(const PlannedJob& planned, const std::string& name) {
 
 Status PreviewCommand(Session& session, const PreviewFlags& flags) {
   TRANCHE_ASSIGN(PlannedJob planned, PlanJob(session, flags.path));
+  if (!planned.tables.empty()) {
+    session.log().Info(fmt::format("of table '{}', the first of {}; --set table=… shows another",
+                                   planned.tables.front(), planned.tables.size()));
+  }
   TRANCHE_ASSIGN(Engine * engine, session.engine());
   TRANCHE_ASSIGN(const SqlText found, Find(planned, flags.name));
   SqlText limited("SELECT * FROM (");

@@ -31,8 +31,8 @@ Status HandOut(Session& session, const Certificate& certificate, const std::stri
       .Hint("the trials lie in " + certificate.kept);
 }
 
-Status ProveOne(Session& session, const ProveFlags& flags, StopSignal& stop) {
-  TRANCHE_ASSIGN(const Job job, session.Load(flags.path, session.set(), NewId()));
+Status ProveOne(Session& session, const ProveFlags& flags, const std::string& table, StopSignal& stop) {
+  TRANCHE_ASSIGN(const Job job, session.Load(flags.path, session.SetOf(table), NewId()));
   TRANCHE_TRY(session.Apply(job));
   TRANCHE_ASSIGN(Engine * engine, session.engine());
   const std::string folder = session.FolderOf(job) + "/prove/" + NewId().substr(0, 8);
@@ -56,12 +56,31 @@ Status ProveOne(Session& session, const ProveFlags& flags, StopSignal& stop) {
   return HandOut(session, certificate, flags.out);
 }
 
+// A job that runs once a table, table by table; the first failure is the outcome.
+Status ProveAll(Session& session, const ProveFlags& flags, StopSignal& stop) {
+  TRANCHE_ASSIGN(const auto tables, session.TablesOf(flags.path));
+  if (tables.empty()) return ProveOne(session, flags, "", stop);
+  if (!flags.out.empty() && tables.size() > 1) {
+    return Fail(Code::kJob, "--out is one page, and the job has {} tables", tables.size())
+        .Hint("name one by --set table=…");
+  }
+  Status all;
+  for (const std::string& table : tables) {
+    session.log().Info(fmt::format("table '{}'", table));
+    Status one = ProveOne(session, flags, table, stop);
+    TRANCHE_TRY(stop.Check());
+    if (one) continue;
+    if (all) all = std::move(one).error().In(fmt::format("table '{}'", table));
+  }
+  return all;
+}
+
 }  // namespace
 
 Status ProveCommand(Session& session, const ProveFlags& flags) {
   StopSignal stop;
   stop.Install();
-  Status done = ProveOne(session, flags, stop);
+  Status done = ProveAll(session, flags, stop);
   stop.RaiseAgain();
   return done;
 }

@@ -9,6 +9,7 @@
 #include "tranche/run/reject_list.h"
 #include "tranche/run/reject_retry.h"
 #include "tranche/run/runner.h"
+#include "tranche/run/tables.h"
 
 namespace tranche {
 namespace {
@@ -21,7 +22,7 @@ class RejectList {
   Status Read(const std::string& path, int64_t run_number) {
     TRANCHE_ASSIGN(const Job asked, session_.Load(path, session_.set(), NewId(), /*offline=*/true));
     TRANCHE_ASSIGN(auto state, session_.OpenState(asked));
-    TRANCHE_ASSIGN(run_, FindRefusing(*state, run_number));
+    TRANCHE_ASSIGN(run_, FindRefusing(*state, {run_number, TableOf(session_.set())}));
     const JobLoader load = [&](const std::map<std::string, std::string>& set, const std::string& run_id) {
       return session_.Load(path, set, run_id);
     };
@@ -60,16 +61,6 @@ void PrintJson(int64_t number, const Reject& reject) {
 }
 
 }  // namespace
-
-Result<RunRecord> FindRefusing(State& state, int64_t number) {
-  if (number > 0) return FindRun(state, number);
-  TRANCHE_ASSIGN(RunRecord newest, FindRun(state, std::nullopt));
-  TRANCHE_ASSIGN(auto runs, state.Runs());
-  for (RunRecord& run : runs) {
-    if (!IsRetry(run)) newest = std::move(run);
-  }
-  return newest;
-}
 
 Status RejectsListCommand(Session& session, const RejectsFlags& flags) {
   RejectList list(session, flags.limit);

@@ -4,13 +4,13 @@
 
 #include "tranche/base/file.h"
 #include "tranche/cli/commands.h"
+#include "tranche/run/tables.h"
 
 namespace tranche {
 Status ReportCommand(Session& session, const ReportFlags& flags) {
   TRANCHE_ASSIGN(const Job job, session.Load(flags.path, session.set(), NewId(), /*offline=*/true));
   TRANCHE_ASSIGN(auto state, session.OpenState(job));
-  TRANCHE_ASSIGN(const RunRecord run,
-                 FindRun(*state, flags.run == 0 ? std::nullopt : std::optional(flags.run)));
+  TRANCHE_ASSIGN(const RunRecord run, FindRun(*state, {flags.run, TableOf(session.set())}));
   if (run.summary.empty()) {
     return Fail(Code::kOutside, "run {} has left no summary: it was killed, or it is at work", run.number)
         .Hint("run the job again: it resumes, and reports at its end");

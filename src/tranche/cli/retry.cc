@@ -12,6 +12,7 @@
 #include "tranche/run/kept.h"
 #include "tranche/run/reject_list.h"
 #include "tranche/run/reject_retry.h"
+#include "tranche/run/tables.h"
 
 namespace tranche {
 namespace {
@@ -42,7 +43,9 @@ class Retry {
     TRANCHE_ASSIGN(const FileLock lock,
                    FileLock::Acquire(folder_ + "/retry.lock", fmt::format("process {}", getpid())));
     TRANCHE_TRY(ReadState());
-    TRANCHE_TRY(ResumeOpen());
+    TRANCHE_ASSIGN(const RunRecord refusing, FindRefusing(*state_, {flags_.run, TableOf(session_.set())}));
+    TRANCHE_ASSIGN(const Set refused, ParametersOf(refusing));
+    TRANCHE_TRY(ResumeOpen(TableOf(refused)));
     TRANCHE_TRY(RemoveUnusedLists(folder_, *state_));
     TRANCHE_TRY(FindRows());
     if (shares_.empty() && passed_over_.empty()) {
@@ -70,22 +73,23 @@ class Retry {
     return {};
   }
 
-  Status ResumeOpen() {
+  // Each table is on its own.
+  Status ResumeOpen(const std::string& table) {
     TRANCHE_ASSIGN(const auto runs, state_->Runs());
     for (const RunRecord& run : runs) {
-      if (run.state != RunState::kOpen) continue;
+      TRANCHE_ASSIGN(const Set parameters, ParametersOf(run));
+      if (run.state != RunState::kOpen || TableOf(parameters) != table) continue;
       if (!IsRetry(run)) {
         return Fail(Code::kJob, "run {} is not finished: its rejects are not known yet", run.number)
             .Hint("run the job again, with a higher `rejects` if there are too many");
       }
-      TRANCHE_ASSIGN(const Set parameters, ParametersOf(run));
       TRANCHE_TRY(RunOne(session_, {}, flags_.path, parameters, stop_));
     }
     return ReadState();
   }
 
   Status FindRows() {
-    TRANCHE_ASSIGN(run_, FindRefusing(*state_, flags_.run));
+    TRANCHE_ASSIGN(run_, FindRefusing(*state_, {flags_.run, TableOf(session_.set())}));
     if (IsRetry(run_))
       return Fail(Code::kJob, "run {} is a retry; its rejects are listed with those of the first run",
                   run_.number);

@@ -30,7 +30,7 @@ Result<std::vector<Set>> Expand(const Set& set) {
   std::vector<Set> sets{set};
   for (const auto& [name, value] : set) {
     const size_t dots = value.find("..");
-    if (dots == std::string::npos) continue;
+    if (dots == std::string::npos || name == kTableParameter) continue;
     const auto first = ParseDay(value.substr(0, dots));
     const auto last = ParseDay(value.substr(dots + 2));
     if (!first || !last) continue;
@@ -52,7 +52,9 @@ Result<std::vector<Set>> Expand(const Set& set) {
 
 void Say(Session& session, const RunResult& result) {
   if (result.nothing_new) {
-    session.log().Info(result.run == 0 ? "nothing new" : fmt::format("nothing new since run {}", result.run));
+    const std::string of = result.table.empty() ? "" : fmt::format("table '{}': ", result.table);
+    session.log().Info(
+        of + (result.run == 0 ? "nothing new" : fmt::format("nothing new since run {}", result.run)));
     return;
   }
   if (session.log().json()) {
@@ -99,10 +101,12 @@ Status RunOne(Session& session, const RunFlags& flags, const std::string& path, 
     return job;
   };
   TRANCHE_ASSIGN(Engine * engine, session.engine());
-  RunEnvironment environment{.engine = *engine, .clock = SystemClock(), .log = session.log(), .stop = stop};
-  TRANCHE_ASSIGN(auto results, RunJob(load, set, options, environment));
-  for (const RunResult& result : results) Say(session, result);
-  return {};
+  RunEnvironment environment{.engine = *engine,
+                             .clock = SystemClock(),
+                             .log = session.log(),
+                             .stop = stop,
+                             .done = [&](const RunResult& result) { Say(session, result); }};
+  return RunJob(load, set, options, environment);
 }
 
 Status RunCommand(Session& session, const RunFlags& flags) {

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include "tranche/base/file.h"
 #include "tranche/cli/builtin.h"
@@ -9,6 +10,7 @@
 #include "tranche/duckdb/duckdb_engine.h"
 #include "tranche/run/reject_retry.h"
 #include "tranche/run/runner.h"
+#include "tranche/run/tables.h"
 
 namespace tranche {
 namespace {
@@ -175,14 +177,53 @@ Result<std::unique_ptr<State>> Session::OpenState(const Job& job) {
   return State::OpenReadOnly(FolderOf(job));
 }
 
-Result<RunRecord> FindRun(State& state, std::optional<int64_t> number) {
+Result<std::vector<std::string>> Session::TablesOf(const std::string& path) {
+  TRANCHE_ASSIGN(const Job job, Load(path, set_, NewId()));
+  if (!job.many()) return std::vector<std::string>();
+  TRANCHE_ASSIGN(Engine * asks, engine());
+  return ListTables(job, *asks, nullptr);
+}
+
+std::map<std::string, std::string> Session::SetOf(const std::string& table) const {
+  std::map<std::string, std::string> set = set_;
+  if (!table.empty()) set[kTableParameter] = table;
+  return set;
+}
+
+namespace {
+
+Result<RunRecord> FindNewest(State& state, const RunChoice& choice, bool retries) {
   TRANCHE_ASSIGN(auto runs, state.Runs());
   if (runs.empty()) return Fail(Code::kJob, "the job has not run yet");
-  if (!number) return runs.back();
-  for (RunRecord& run : runs) {
-    if (run.number == *number) return std::move(run);
+  if (choice.number > 0) {
+    for (RunRecord& run : runs) {
+      if (run.number == choice.number) return std::move(run);
+    }
+    return Fail(Code::kJob, "there is no run {}; the newest is {}", choice.number, runs.back().number);
   }
-  return Fail(Code::kJob, "there is no run {}; the newest is {}", *number, runs.back().number);
+  std::optional<RunRecord> newest;
+  std::set<std::string> tables;
+  for (RunRecord& run : runs) {
+    TRANCHE_ASSIGN(const auto parameters, ParametersOf(run));
+    const std::string table = TableOf(parameters);
+    if (!choice.table.empty() && table != choice.table) continue;
+    tables.insert(table);
+    if (retries || !IsRetry(run)) newest = std::move(run);
+  }
+  if (tables.size() > 1) {
+    return Fail(Code::kJob, "the job has runs of {} tables", tables.size())
+        .Hint("name one by --set table=…, or a run by its number; `tranche status` shows them");
+  }
+  if (!newest) return Fail(Code::kJob, "table '{}' has not run yet", choice.table);
+  return *std::move(newest);
+}
+
+}  // namespace
+
+Result<RunRecord> FindRun(State& state, const RunChoice& choice) { return FindNewest(state, choice, true); }
+
+Result<RunRecord> FindRefusing(State& state, const RunChoice& choice) {
+  return FindNewest(state, choice, false);
 }
 
 }  // namespace tranche

@@ -50,6 +50,11 @@ class Session {
 
   void SayWarnings();  // of the last Load
 
+  // The tables of a job that runs once for each of them; of other jobs, and where --set names one, none.
+  Result<std::vector<std::string>> TablesOf(const std::string& path);
+  // The values of --set, with that table; "" = as they are.
+  std::map<std::string, std::string> SetOf(const std::string& table) const;
+
   // memory: and threads: of a job, unless a flag says otherwise. What does not fit into memory is spilled
   // beside its state.
   Status Apply(const Job& job);
@@ -74,9 +79,13 @@ class Session {
   int threads_ = 0;
 };
 
-// The newest run, or the one of this number.
-Result<RunRecord> FindRun(State& state, std::optional<int64_t> number);
-// The one of this number; 0: the newest that is no retry of rejects.
-Result<RunRecord> FindRefusing(State& state, int64_t number);
+// A run of a job: the one of this number; or (0) the newest, and of one table where there are several.
+struct RunChoice {
+  int64_t number = 0;
+  std::string table;
+};
+Result<RunRecord> FindRun(State& state, const RunChoice& choice);
+// The same, but of the newest ones none that is a retry of rejects.
+Result<RunRecord> FindRefusing(State& state, const RunChoice& choice);
 
 }  // namespace tranche

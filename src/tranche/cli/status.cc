@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -9,6 +10,7 @@
 #include "tranche/run/reject_list.h"
 #include "tranche/run/reject_retry.h"
 #include "tranche/run/state_journal.h"
+#include "tranche/run/tables.h"
 
 namespace tranche {
 namespace {
@@ -40,12 +42,15 @@ std::string Summary(const RunRecord& run, bool running) {
   return running ? "" : "was killed; run the job again, it resumes";
 }
 
-Status ShowRuns(const std::string& title, const std::string& folder) {
+// `table`: only its runs; "" = all.
+Status ShowRuns(const std::string& title, const std::string& folder, const std::string& table = "") {
   TRANCHE_ASSIGN(auto state, State::OpenReadOnly(folder));
   TRANCHE_ASSIGN(const auto runs, state->Runs());
   const bool running = IsRunning(folder);
   std::vector<TextRow> rows;
   for (const RunRecord& run : runs) {
+    TRANCHE_ASSIGN(const auto parameters, ParametersOf(run));
+    if (!table.empty() && TableOf(parameters) != table) continue;
     const bool this_one = running && &run == &runs.back();
     rows.push_back({fmt::format("{}", run.number), FormatTime(run.started).substr(0, 19),
                     StateName(run, this_one), run.parameters == "{}" ? "" : run.parameters,
@@ -78,7 +83,7 @@ Status ShowKept(const std::string& folder) {
 }
 
 Status ShowRun(State& state, const std::string& folder, int64_t number) {
-  TRANCHE_ASSIGN(const RunRecord run, FindRun(state, number));
+  TRANCHE_ASSIGN(const RunRecord run, FindRun(state, {number, ""}));
   const bool running = IsRunning(folder);
   fmt::print("run {}: {}\nstarted   {}\n", run.number, StateName(run, running), FormatTime(run.started));
   if (run.finished > 0) fmt::print("finished  {}\n", FormatTime(run.finished));
@@ -95,13 +100,6 @@ Status ShowRun(State& state, const std::string& folder, int64_t number) {
   const std::string kept = KeptFolder(folder, run.number);
   if (Exists(kept)) fmt::print("kept      {} in {}\n", FormatBytes(BytesIn(kept)), kept);
   return {};
-}
-
-// "" for a map: changes.
-std::string ModeOf(const Store& store) {
-  const Node* mode = store.value.Find("mode");
-  if (mode != nullptr) return mode->is_scalar() ? mode->text : "";
-  return store.spec->modes.empty() ? "" : store.spec->modes.front();
 }
 
 std::string Rows(int64_t rows, std::string_view words) {
@@ -126,7 +124,7 @@ std::string Verdict(const Store& store, const RunRecord& run, int64_t retried,
   if (!standing.target_rows) return "agrees: " + Rows(stored, "stored");
   // Others may add rows to a table, and what a key replaces or deletes leaves no row of its own.
   const int64_t there = *standing.target_rows;
-  const std::string mode = ModeOf(store);
+  const std::string mode = store.mode();
   const bool fewer = (mode == "append" || mode == "replace") && there < stored + retried;
   const bool more = mode == "replace" && there > stored;
   return fmt::format("{}: {}{}, {} there", fewer || more ? "differs" : "agrees", Rows(stored, "stored"),
@@ -170,21 +168,41 @@ std::string Reconciled(Session& session, State& state, const Store& store, const
          looked.error().ToString();
 }
 
-Status ShowTargets(Session& session, const std::string& path, const std::string& folder) {
-  TRANCHE_ASSIGN(auto state, State::OpenReadOnly(folder));
-  TRANCHE_ASSIGN(const auto runs, state->Runs());
-  if (runs.empty()) return {};
-  TRANCHE_ASSIGN(const RunRecord run, FindRefusing(*state, 0));
+Status ShowTarget(Session& session, State& state, const std::string& path, const RunRecord& run) {
   TRANCHE_ASSIGN(const auto parameters, ParametersOf(run));
+  const std::string table = TableOf(parameters);
+  const std::string of = table.empty() ? "" : fmt::format("table {}, ", table);
   auto job = session.Load(path, parameters, run.id);
   if (!job) {
-    fmt::print("its stores cannot be looked at: {}\n", job.error().ToString());
+    fmt::print("{}its stores cannot be looked at: {}\n", of, job.error().ToString());
     return {};
   }
   for (const Body& body : job->bodies) {
     for (const Store& store : body.stores) {
-      fmt::print("store {}: {}\n", store.name, Reconciled(session, *state, store, run));
+      fmt::print("{}store {}: {}\n", of, store.name, Reconciled(session, state, store, run));
     }
+  }
+  return {};
+}
+
+// By the newest run; where the job runs once a table, by that of each.
+Status ShowTargets(Session& session, const std::string& path, const std::string& folder) {
+  TRANCHE_ASSIGN(auto state, State::OpenReadOnly(folder));
+  TRANCHE_ASSIGN(const auto runs, state->Runs());
+  std::vector<std::string> tables;
+  for (const RunRecord& run : runs) {
+    TRANCHE_ASSIGN(const auto parameters, ParametersOf(run));
+    const std::string table = TableOf(parameters);
+    const bool asked = TableOf(session.set()).empty() || TableOf(session.set()) == table;
+    if (asked && std::ranges::find(tables, table) == tables.end()) tables.push_back(table);
+  }
+  for (const std::string& table : tables) {
+    std::optional<RunRecord> newest;
+    for (const RunRecord& run : runs) {
+      TRANCHE_ASSIGN(const auto parameters, ParametersOf(run));
+      if (TableOf(parameters) == table && !IsRetry(run)) newest = run;
+    }
+    if (newest) TRANCHE_TRY(ShowTarget(session, *state, path, *newest));
   }
   return {};
 }
@@ -215,7 +233,7 @@ Status StatusCommand(Session& session, const StatusFlags& flags) {
   if (flags.path.empty()) return ShowAll(session.flags().state);
   TRANCHE_ASSIGN(const Job job, session.Load(flags.path, session.set(), NewId(), /*offline=*/true));
   if (flags.run == 0) {
-    TRANCHE_TRY(ShowRuns("job " + job.name, session.FolderOf(job)));
+    TRANCHE_TRY(ShowRuns("job " + job.name, session.FolderOf(job), TableOf(session.set())));
     TRANCHE_TRY(ShowKept(session.FolderOf(job)));
     return ShowTargets(session, flags.path, session.FolderOf(job));
   }

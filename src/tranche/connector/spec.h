@@ -14,6 +14,7 @@
 #include "tranche/connector/sink.h"
 #include "tranche/connector/source.h"
 #include "tranche/connector/step.h"
+#include "tranche/connector/tables.h"
 
 namespace tranche {
 
@@ -30,7 +31,10 @@ struct SourceSpec : ComponentSpec {
   std::function<Result<std::unique_ptr<Source>>(const Options&)> make;
   bool incremental = false;  // takes an Increment
   bool remote = false;       // is reached over a network: `retry` may stand beside it
-  bool files = true;         // its splits are files that can be looked at again (R18, incremental: new_files)
+  // The tables of a schema ("": that of the connection), for a `table` that is a list or a pattern; its
+  // options are read but for `table`. Null: `table` names one, or there is none.
+  std::function<Result<SchemaTables>(const Options&, const std::string& schema, SourceContext&)> tables = {};
+  bool files = true;  // its splits are files that can be looked at again (R18, incremental: new_files)
 };
 
 struct StepSpec : ComponentSpec {

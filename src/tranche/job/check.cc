@@ -131,7 +131,6 @@ bool Checker::Report(Error error, const Place& place) {
 
 bool Checker::Mismatch(const Node& node, const Shape& shape, const std::string& what) {
   std::string_view is = node.is_map() ? "a map" : node.is_list() ? "a list" : "a text";
-  if (what == "table" && node.is_list()) return Report(NotYet("a list of tables"), node.place);
   Error error = Fail(Code::kJob, "'{}' cannot be {}", what, is).Hint("it takes: " + ShapeWords(shape));
   return Report(std::move(error), node.place);
 }

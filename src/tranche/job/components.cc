@@ -199,16 +199,27 @@ void Loader::ReadInput(const Node::Key& name, Node& node) {
   }
   CheckName(name, "an input");
   int placeholders = values_.placeholders();
+  const TableUses uses = UsesOf(node, context_.registry->sources());
+  const Node* beside = node.Find("incremental");
+  values_.KnowMark(beside != nullptr && (beside->is_map() || beside->text != "new_files"));
   auto component = FindComponent(node, context_.registry->sources(), "an input", kBesideInput);
+  const Place mark = values_.KnowMark(false);
   Input input;
   input.name = name.name;
   input.place = name.place;
   input.spec = component.spec;
   if (component.spec) input.value = std::move(*component.value);
+  if (component.good && many_ && many_->input == input.name) component.good = TakeTables(input);
+  if (component.good) CheckUses(uses, component.spec->shape, input.value, /*input=*/true);
   Make(component, input.value, placeholders);
   auto find = [&](std::string_view key) { return const_cast<Node*>(node.Find(key)); };
   input.prepare = ReadSteps(find("prepare"), {"prepare", "input " + name.name});
   if (Node* incremental = find("incremental")) ReadIncremental(*incremental, input);
+  if (mark.known() && input.increment && input.increment->start.empty()) {
+    Report(Fail(Code::kJob, "the first run has no value for ${{mark}}")
+               .Hint("say where it begins, as in incremental: {column: updated_at, start: \"2020-01-01\"}"),
+           mark);
+  }
   if (Node* retry = find("retry")) ReadRetry(*retry, input.retry);
   if (find("retry") && input.spec && !input.spec->remote) {
     Report(Fail(Code::kJob, "'retry' stands beside what is reached over a network, and '{}' is not",
@@ -309,6 +320,7 @@ void Loader::ReadStore(const Node::Key& name, Node& node, std::vector<Store>& st
            name.place);
   }
   int placeholders = values_.placeholders();
+  const TableUses uses = UsesOf(node, context_.registry->sinks());
   auto component = FindComponent(node, context_.registry->sinks(), "a store", kBesideStore);
   Store store;
   store.name = name.name;
@@ -317,6 +329,10 @@ void Loader::ReadStore(const Node::Key& name, Node& node, std::vector<Store>& st
   if (component.spec) {
     store.value = std::move(*component.value);
     store.batch = component.spec->policy;
+  }
+  if (component.good) {
+    CheckUses(uses, component.spec->shape, store.value, /*input=*/false);
+    CheckReplace(uses, store);
   }
   Make(component, store.value, placeholders);
   auto find = [&](std::string_view key) { return const_cast<Node*>(node.Find(key)); };

@@ -153,10 +153,8 @@ void Loader::WarnOfAppends() {
     }
     if (read_again.empty()) continue;
     for (const Store& store : body.stores) {
-      if (!store.spec || store.spec->modes.empty()) continue;
+      if (!store.spec || store.mode() != "append") continue;
       const Node* written = store.value.Find("mode");
-      const std::string& mode = written ? written->text : store.spec->modes[0];
-      if (mode != "append") continue;
       Warn(Fail(Code::kJob,
                 "store '{}' appends, and '{}' is read whole in each run: a second run stores its rows again",
                 store.name, fmt::join(read_again, "', '"))

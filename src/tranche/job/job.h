@@ -13,6 +13,7 @@
 #include "tranche/connector/engine.h"
 #include "tranche/connector/node.h"
 #include "tranche/connector/spec.h"
+#include "tranche/job/table_list.h"
 
 namespace tranche {
 
@@ -44,6 +45,8 @@ struct Store {
   BatchPolicy batch;  // the spec's default where the job says nothing
   RetryPolicy retry;
   std::optional<RejectLimit> rejects;
+
+  std::string mode() const;  // append, replace, …; "" for {column, …}, and where there are none
 };
 
 struct Window {
@@ -84,8 +87,11 @@ struct RunSettings {
 
 struct Job {
   std::string name;
-  std::string file;               // absolute path
-  std::vector<Input> inputs;      // in order of the file
+  std::string file;           // absolute path
+  std::vector<Input> inputs;  // in order of the file
+  // One run for each of these, with the parameter `table`; a job without that is all of them, and can't be
+  // run.
+  std::optional<TableList> tables;
   std::vector<std::string> from;  // as in Body, for `prepare`; empty where every body has its own
   std::vector<StepItem> prepare;
   std::vector<Body> bodies;  // at least one
@@ -100,6 +106,8 @@ struct Job {
       canonical;  // JSON of what decides the rows (no run, rejects, batch, retry): the fingerprint's text
   std::string tuning;  // JSON of the rest: may change between crash and resume
 
+  // Whether it is still to be said which table.
+  bool many() const { return tables && !parameters.contains(kTableParameter); }
   const Input* FindInput(std::string_view name) const;
   // Whether the input's rows flow through the job, and are not only joined.
   bool Flows(std::string_view input) const;

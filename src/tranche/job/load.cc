@@ -37,6 +37,12 @@ bool IsJobName(std::string_view name) {
 
 }  // namespace
 
+std::string Store::mode() const {
+  const Node* written = value.Find("mode");
+  if (written != nullptr) return written->text;  // a map has none
+  return spec->modes.empty() ? "" : spec->modes.front();
+}
+
 const Input* Job::FindInput(std::string_view name) const {
   auto found = std::ranges::find(inputs, name, &Input::name);
   return found == inputs.end() ? nullptr : &*found;
@@ -141,6 +147,7 @@ void Loader::ReadTop(Node& root) {
   auto find = [&](std::string_view key) { return const_cast<Node*>(root.Find(key)); };
   CheckKeys(root, kTopKeys, "a job");
   ReadName(find("job"));
+  FindTables(find("collect"));
   ReadParameters(find("parameters"));
   ReadInputs(find("collect"));
   ReadBodies(root);

@@ -294,7 +294,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ModeUnknown", WithStore("    table: {table: t, mode: upsrt}\n"),
              "job.yaml:4:29: 'mode' cannot be 'upsrt'; did you mean 'upsert'?"},
         Case{"TableList", WithStore("    table: {table: [a, b]}\n"),
-             "job.yaml:4:20: 'a list of tables' is not in this version"},
+             "job.yaml:4:20: 'table' cannot be a list; it takes: text"},
         // R11
         Case{"UnknownParameter",
              "parameters: {day: {type: date, default: today}}\n" +
@@ -311,9 +311,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"UnclosedValue", WithInput("    csv: {path: \"${day\"}\n"),
              "job.yaml:3:18: '${' is not closed; close it with }; a dollar sign before { is written $$"},
         Case{"Mark", WithInput("    csv: {path: \"${mark}\"}\n"),
-             "job.yaml:3:18: '${mark}' is not in this version"},
+             "job.yaml:3:18: ${mark} is not known here; it stands in the `query` of an input that has "
+             "`incremental` "
+             "by a column beside it"},
         Case{"Table", WithInput("    csv: {path: \"${table}\"}\n"),
-             "job.yaml:3:18: '${table}' is not in this version"},
+             "job.yaml:3:18: ${table} is not known: no input has several tables; write `table` as a list, or "
+             "with * or ?: "
+             "the job then runs once for each table"},
         Case{"UnknownKind", WithInput("    csv: {path: \"${file:x}\"}\n"),
              "job.yaml:3:18: unknown '${file:…}'; there are ${name} for a parameter, ${env:NAME}, "
              "${secret:NAME} and ${run:id}"},

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tranche/job/check.h"
@@ -35,6 +36,18 @@ class Loader {
     Node::Key* key = nullptr;
     Node* value = nullptr;
     bool good = false;  // its value fits its shape
+  };
+
+  // An input whose `table` names several, as it is written.
+  struct Many {
+    std::string input;
+    Node written;
+  };
+  // Where the options of an input or a store hold ${table}.
+  struct TableUses {
+    bool target = false;                 // in what names the target
+    std::pair<std::string, Place> text;  // in this field, which takes it as text of a url or of SQL
+    Place table, path;
   };
 
   // load.cc: the file as a whole
@@ -79,6 +92,14 @@ class Loader {
   std::optional<Window> ReadWindow(Node& node);
   std::vector<std::string> ReadFrom(Node* node);
 
+  // many_tables.cc
+  void FindTables(const Node* collect);
+  bool TakeTables(Input& input);
+  template <typename Spec>
+  TableUses UsesOf(const Node& node, const std::vector<Spec>& specs) const;
+  void CheckUses(const TableUses& uses, const Shape& shape, const Node& options, bool input);
+  void CheckReplace(const TableUses& uses, const Store& store);
+
   // flow.cc: what needs the whole job
   void CheckFlow(Node& root);
   void CheckFromNames(const std::vector<std::string>& from, const Place& place, std::string_view self);
@@ -100,6 +121,7 @@ class Loader {
   Values values_;
   Checker checker_;
   Job job_;
+  std::optional<Many> many_;
   std::map<std::string, Place> from_places_;   // of a body's `from`, by its name ("" = the job's)
   std::set<std::string> meant_;                // keys that are there, misspelt
   std::set<std::string> storing_;              // bodies that have a `store`, good or not

@@ -8,6 +8,8 @@
 #include "tranche/base/units.h"
 #include "tranche/connector/sql_state.h"
 #include "tranche/job/rewrite.h"
+#include "tranche/job/source_text.h"
+#include "tranche/job/table_list.h"
 #include "tranche/job/type_name.h"
 
 namespace tranche {
@@ -64,6 +66,13 @@ bool IsTimestamp(std::string_view text) {
          std::ranges::all_of(time, [](char c) {
            return IsDigit(c) || c == ':' || c == '.' || c == '+' || c == '-' || c == 'Z';
          });
+}
+
+// A table's name as a part of a path stays in its folder, and in sight.
+Status FitsPath(std::string_view table) {
+  if (table.find('/') == std::string_view::npos && !table.starts_with('.')) return {};
+  return Fail(Code::kJob, "table '{}' cannot stand in a path: it has a / or begins with a dot", table)
+      .Hint("store it by a job of its own, under another name");
 }
 
 std::string TypedPlaceholder(std::string_view type) {
@@ -163,6 +172,24 @@ void Values::Declare(const Node::Key& name, const Node& type, const Node* writte
   }
 }
 
+void Values::DeclareTable(const Place& place) {
+  Parameter& table = declared_[kTableParameter];
+  table.type = "VARCHAR";
+  const auto set = context_.set.find(kTableParameter);
+  if (set == context_.set.end()) return;
+  const std::string& name = set->second;
+  if (name.empty()) {
+    Report(Fail(Code::kJob, "the name of a table is empty"), place);
+  } else if (!SourceText::Make(name, "") || name.find_first_of("\n\r\t") != std::string::npos) {
+    Report(Fail(Code::kJob, "the name of a table is not UTF-8, or holds control characters")
+               .Hint("read it by a job of its own, with a `query`"),
+           place);
+  } else {
+    table.text = name;
+    texts_[kTableParameter] = name;
+  }
+}
+
 void Values::CheckSet() {
   std::vector<std::string> names;
   for (const auto& [name, parameter] : declared_) names.push_back(name);
@@ -170,9 +197,10 @@ void Values::CheckSet() {
     if (declared_.contains(name)) continue;
     std::string nearest = Nearest(name, names);
     Report(Fail(Code::kJob, "unknown parameter '{}'", name)
-               .Hint(!nearest.empty() ? fmt::format("did you mean '{}'?", nearest)
-                     : names.empty()  ? "the job has no parameters"
-                                      : fmt::format("the job has {}", fmt::join(names, ", "))),
+               .Hint(name == kTableParameter ? "no input has several tables: a list of them, or a pattern"
+                     : !nearest.empty()      ? fmt::format("did you mean '{}'?", nearest)
+                     : names.empty()         ? "the job has no parameters"
+                                             : fmt::format("the job has {}", fmt::join(names, ", "))),
            {"--set"});
   }
 }
@@ -199,12 +227,23 @@ Result<Values::Reference> Values::Parse(std::string_view inner) const {
   return reference;
 }
 
+Place Values::KnowMark(bool known) {
+  mark_known_ = known;
+  return std::exchange(mark_, {});
+}
+
 Result<Values::Found> Values::LookParameter(const Reference& reference) {
   Found found;
   auto parameter = declared_.find(reference.name);
   if (parameter == declared_.end()) {
-    if (reference.name == "mark" || reference.name == "table") {
-      return Fail(Code::kJob, "'${{{}}}' is not in this version", reference.name);
+    if (reference.name == "mark" && mark_known_) return Found{.shown = "${mark}", .mark = true};
+    if (reference.name == "mark") {
+      return Fail(Code::kJob, "${{mark}} is not known here")
+          .Hint("it stands in the `query` of an input that has `incremental` by a column beside it");
+    }
+    if (reference.name == kTableParameter) {
+      return Fail(Code::kJob, "${{table}} is not known: no input has several tables")
+          .Hint("write `table` as a list, or with * or ?: the job then runs once for each table");
     }
     std::vector<std::string> names;
     for (const auto& [name, declared] : declared_) names.push_back(name);
@@ -214,6 +253,7 @@ Result<Values::Found> Values::LookParameter(const Reference& reference) {
                               : fmt::format("did you mean '{}'?", nearest));
   }
   const Parameter& declared = parameter->second;
+  found.table = reference.name == kTableParameter;
   if (!declared.type.empty()) found.type = declared.type;
   found.text = declared.text ? declared.text : reference.otherwise;
   if (!found.text) {
@@ -285,6 +325,7 @@ bool Values::Resolve(Node& scalar, Kind kind) {
 bool Values::PutIn(Node& scalar, Kind kind) {
   Rewrite rewrite(scalar);
   bool good = true;
+  bool table = false;
   int before = placeholders_;
   const std::string text = scalar.text;
   for (size_t i = text.find('$'); i != std::string::npos && i + 1 < text.size();) {
@@ -299,10 +340,19 @@ bool Values::PutIn(Node& scalar, Kind kind) {
       if (!found) {
         good = Report(std::move(found).error(), place);
         rewrite.Copy(next);
+      } else if (found->mark) {
+        good = Report(Fail(Code::kJob, "${{mark}} cannot stand here").Hint("put it into the `query`"), place);
+        rewrite.Copy(next);
       } else if (found->secret && kind != Kind::kText) {
         good = Report(Fail(Code::kJob, "a secret cannot stand here: it would be shown"), place);
         rewrite.Copy(next);
+      } else if (Status fits =
+                     found->table && kind == Kind::kPath ? FitsPath(found->text.value_or("")) : Status();
+                 !fits) {
+        good = Report(std::move(fits).error(), place);
+        rewrite.Copy(next);
       } else {
+        table = table || found->table;
         rewrite.Replace(next, found->text.value_or(found->shown), found->shown);
       }
     }
@@ -310,6 +360,11 @@ bool Values::PutIn(Node& scalar, Kind kind) {
   }
   rewrite.Copy(text.size());
   scalar = std::move(rewrite).Finish();
+  if (table && kind == Kind::kPath && (scalar.text == "stdin" || scalar.text == "stdout")) {
+    good = Report(Fail(Code::kJob, "table '{}' would be a standard stream here", scalar.text)
+                      .Hint("put a folder before it"),
+                  scalar.place);
+  }
   if (placeholders_ != before && !TakesPieces(kind)) scalar.text = PlaceholderOf(kind);
   return good;
 }
@@ -353,7 +408,8 @@ bool Values::Bind(Node& scalar) {
                           .Hint("a value cannot name a column in SQL"),
                       place);
       } else {
-        std::string name = "$" + NameOf(written, *found);
+        std::string name = found->mark ? "$mark" : "$" + NameOf(written, *found);
+        if (found->mark) mark_ = place;
         if (name.size() < written.size()) name.resize(written.size(), ' ');
         rewrite.Replace(end, name, name);
       }

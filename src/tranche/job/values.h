@@ -29,6 +29,11 @@ class Values {
   void Declare(const Node::Key& name, const Node& type, const Node* written, const Node* allowed);
   // A parameter whose declaration was refused: nothing more is said about it.
   void Mention(const std::string& name) { declared_[name]; }
+  // The parameter `table` of a job that runs once a table: what --set says, or nothing yet.
+  void DeclareTable(const Place& place);
+  // Whether ${mark} is known from here on: in the options of an input that is read by a column. Says where
+  // one stands that was found since the last call.
+  Place KnowMark(bool known);
   // After the last Declare: --set of what is not declared.
   void CheckSet();
 
@@ -54,6 +59,8 @@ class Values {
     std::optional<std::string> text;
     std::string shown;
     bool secret = false;
+    bool mark = false;   // ${mark}: the source puts it in
+    bool table = false;  // ${table}: it comes from a database
   };
   struct Reference {
     std::string kind;  // "", env, secret, run
@@ -80,6 +87,8 @@ class Values {
   std::map<std::string, std::string> shown_;
   std::map<std::string, std::string> names_;  // what stands in ${…} → p1
   std::set<std::string> secrets_;
+  bool mark_known_ = false;
+  Place mark_;
   int placeholders_ = 0;
 };
 

@@ -10,10 +10,16 @@ namespace {
 
 std::string Described(const FileIdentity& identity) { return FormatCount(identity.size) + " bytes"; }
 
+// Each table has runs of its own.
+Result<std::vector<std::string>> FinishedSplits(const Job& job, const Input& input, State& state) {
+  const auto table = job.parameters.find(kTableParameter);
+  return state.FinishedSplits(input.name, table == job.parameters.end() ? "" : table->second);
+}
+
 // The mark of the last finished run that read something of the input.
-Result<std::string> MarkOf(const Input& input, const InputsContext& context) {
+Result<std::string> MarkOf(const Job& job, const Input& input, const InputsContext& context) {
   if (!input.increment || context.state == nullptr) return std::string();
-  TRANCHE_ASSIGN(auto finished, context.state->FinishedSplits(input.name));
+  TRANCHE_ASSIGN(auto finished, FinishedSplits(job, input, *context.state));
   std::string mark;
   for (const std::string& json : finished) {
     TRANCHE_ASSIGN(Split split, ParseSplit(json));
@@ -24,9 +30,10 @@ Result<std::string> MarkOf(const Input& input, const InputsContext& context) {
 
 // Files that finished runs have read are passed over; one that has changed since is an error: reading it
 // again would store its rows twice, leaving it out would lose what is new.
-Result<std::vector<Split>> OnlyNew(const Input& input, std::vector<Split> splits, State& state) {
+Result<std::vector<Split>> OnlyNew(const Job& job, const Input& input, std::vector<Split> splits,
+                                   State& state) {
   std::map<std::string, FileIdentity> read;
-  TRANCHE_ASSIGN(auto finished, state.FinishedSplits(input.name));
+  TRANCHE_ASSIGN(auto finished, FinishedSplits(job, input, state));
   for (const std::string& json : finished) {
     TRANCHE_ASSIGN(Split split, ParseSplit(json));
     read[split.name] = split.identity;
@@ -120,11 +127,11 @@ Result<std::vector<SplitRecord>> PlanInputs(const Job& job, Sources& sources, co
   for (const Input& input : job.inputs) {
     Source& source = *sources.at(input.name);
     SourceContext source_context = context.For(job, input);
-    TRANCHE_ASSIGN(source_context.mark, MarkOf(input, context));
+    TRANCHE_ASSIGN(source_context.mark, MarkOf(job, input, context));
     auto splits = source.Plan(source_context);
     if (!splits) return std::move(splits).error().At(input.place);
     if (input.new_files && context.state != nullptr) {
-      splits = OnlyNew(input, *std::move(splits), *context.state);
+      splits = OnlyNew(job, input, *std::move(splits), *context.state);
       if (!splits) return std::move(splits).error();
     }
     for (const Split& split : *splits) records.push_back({.input = input.name, .split = ToJson(split)});

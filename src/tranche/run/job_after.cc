@@ -108,9 +108,7 @@ Status CheckSteps(const std::vector<StepItem>& steps, const std::string& origin)
 }
 
 Status CheckStore(const Store& store, const std::string& origin) {
-  const Node* mode = store.value.Find("mode");
-  const std::string chosen = mode != nullptr && mode->is_scalar() ? mode->text : store.spec->modes.front();
-  if (chosen != "replace") return {};
+  if (store.mode() != "replace") return {};
   return Fail(Code::kJob, "what {} refused cannot be retried: store '{}' replaces all that is there", origin,
               store.name)
       .Hint("mend the input and run the job again")

@@ -15,6 +15,8 @@
 #include "tranche/run/execution.h"
 #include "tranche/run/kept.h"
 #include "tranche/run/progress.h"
+#include "tranche/run/reject_retry.h"
+#include "tranche/run/tables.h"
 
 namespace tranche {
 namespace {
@@ -23,10 +25,8 @@ constexpr int64_t kReportedRejects = 10'000;
 // In the folder of a run that state.db knows of.
 constexpr std::string_view kRecorded = "/recorded";
 
-std::string JobKey(const Job& job, const RunOptions& options) {
-  nlohmann::json key{{"job", job.name}, {"parameters", job.parameters}, {"engine", "duckdb"}};
-  if (options.limit) key["limit"] = *options.limit;
-  return key.dump();
+std::string KeyOf(const Job& job, const RunOptions& options) {
+  return JobKey(job.name, job.parameters, options.limit);
 }
 
 // " with day=2026-11-20", or nothing.
@@ -59,41 +59,58 @@ std::string Difference(const std::string& before, const std::string& after) {
   return text;
 }
 
-bool Appends(const Store& store) {
-  const Node* mode = store.value.Find("mode");
-  return (mode != nullptr ? mode->text : store.spec->modes.front()) == "append";  // a map has no text
-}
+using Set = std::map<std::string, std::string>;
 
 class Runner {
  public:
   Runner(const JobLoader& load, const RunOptions& options, RunEnvironment& environment)
       : load_(load), options_(options), env_(environment) {}
 
-  Result<std::vector<RunResult>> Run(const std::map<std::string, std::string>& set) {
+  Status Run(const Set& set) {
     std::string id = NewId();
-    TRANCHE_ASSIGN(Job job, load_(set, id));
+    TRANCHE_ASSIGN(const Job job, load_(set, id));
     folder_ = StateFolder(job, options_.state_folder);
     TRANCHE_TRY(MakeFolders(folder_));
     TRANCHE_ASSIGN(FileLock lock, FileLock::Acquire(folder_ + "/lock", fmt::format("process {}", getpid())));
     TRANCHE_ASSIGN(state_, State::Open(folder_));
     TRANCHE_TRY(Sweep());
-    std::vector<RunResult> results;
-    TRANCHE_ASSIGN(std::optional<RunRecord> unfinished, FindUnfinished(job, !set.empty()));
-    if (unfinished) {
-      TRANCHE_ASSIGN(std::optional<RunResult> resumed, Resume(*unfinished));
-      if (resumed) {
-        results.push_back(*std::move(resumed));
-        // The defaults (yesterday) may mean another run by now; it comes after the old one, never before.
-        if (!set.empty() || unfinished->job_key == JobKey(job, options_)) return results;
-        env_.log.Info(fmt::format("goes on with the next run{}", Described(job.parameters)));
-      }
-    }
-    TRANCHE_ASSIGN(RunResult fresh, Begin(job, std::move(id)));
-    results.push_back(std::move(fresh));
-    return results;
+    if (!job.many()) return RunOne(set, job, std::move(id));
+    const TableRuns runs{
+        .load = load_,
+        .options = options_,
+        .environment = env_,
+        .state = *state_,
+        .folder = folder_,
+        .run = [&](const Set& one) -> Status {
+          std::string one_id = NewId();
+          TRANCHE_ASSIGN(const Job of_table, load_(one, one_id));
+          return RunOne(one, of_table, std::move(one_id));
+        },
+        .resume = [&](const RunRecord& run) -> Status {
+          TRANCHE_TRY(Resume(run));
+          return {};
+        },
+        .give_up = [&](const RunRecord& run, std::string why) { return GiveUp(run, std::move(why)); }};
+    return RunTables(job, set, runs);
   }
 
  private:
+  Status RunOne(const Set& set, const Job& job, std::string id) {
+    gave_up_ = false;
+    TRANCHE_ASSIGN(std::optional<RunRecord> unfinished, FindUnfinished(job, !set.empty()));
+    if (unfinished) {
+      TRANCHE_ASSIGN(const bool resumed, Resume(*unfinished));
+      if (resumed) {
+        // The defaults (yesterday) may mean another run by now; it comes after the old one, never before.
+        if (!set.empty() || unfinished->job_key == KeyOf(job, options_)) return {};
+        env_.log.Info(fmt::format("goes on with the next run{}", Described(job.parameters)));
+      }
+    }
+    TRANCHE_ASSIGN(const RunResult fresh, Begin(job, std::move(id)));
+    env_.done(fresh);
+    return {};
+  }
+
   // Removes what runs that were killed at their very end, or in mid-query, have left.
   Status Sweep() {
     TRANCHE_TRY(RemoveFolder(SpillFolder(folder_)));
@@ -138,26 +155,20 @@ class Runner {
     TRANCHE_ASSIGN(auto runs, state_->Runs());
     for (RunRecord& run : runs) {
       if (run.state != RunState::kOpen) continue;
-      if (named && run.job_key != JobKey(job, options_)) continue;
+      if (named && run.job_key != KeyOf(job, options_)) continue;
       return std::optional(std::move(run));
     }
     return std::optional<RunRecord>();
   }
 
-  // Nothing = the run was given up, because it may be and because it had to.
-  Result<std::optional<RunResult>> Resume(RunRecord run) {
+  // False = the run was given up, because it may be and because it had to.
+  Result<bool> Resume(RunRecord run) {
     TRANCHE_TRY(Failpoint("resume.begun"));
     if (options_.again) {
       TRANCHE_TRY(GiveUp(run, "given up by --again"));
-      return std::optional<RunResult>();
+      return false;
     }
-    std::map<std::string, std::string> parameters;
-    try {
-      parameters = nlohmann::json::parse(run.parameters).get<std::map<std::string, std::string>>();
-    } catch (const std::exception& error) {
-      return Fail(Code::kOutside, "state.db: the parameters of run {} cannot be read: {}", run.number,
-                  error.what());
-    }
+    TRANCHE_ASSIGN(const Set parameters, ParametersOf(run));
     auto job = load_(parameters, run.id);
     const bool changed = job && job->canonical != run.canonical;
     if (!job || changed) {
@@ -166,7 +177,7 @@ class Runner {
         env_.log.Info("the unfinished run had stored nothing; it is given up for the job as it is now",
                       {{"run", run.number}});
         TRANCHE_TRY(GiveUp(run, "the job was changed before anything was stored"));
-        return std::optional<RunResult>();
+        return false;
       }
       if (!job) return std::move(job).error();
       return Fail(Code::kJob,
@@ -177,8 +188,9 @@ class Runner {
               "anew");
     }
     env_.log.Info(fmt::format("run {} resumes{}", run.number, Described(parameters)), {{"job", job->name}});
-    TRANCHE_ASSIGN(RunResult result, Execute(*job, run, /*resumed=*/true));
-    return std::optional(std::move(result));
+    TRANCHE_ASSIGN(const RunResult result, Execute(*job, run, /*resumed=*/true));
+    env_.done(result);
+    return true;
   }
 
   Status GiveUp(RunRecord run, std::string why) {
@@ -192,7 +204,7 @@ class Runner {
 
   Result<RunResult> Begin(const Job& job, std::string id) {
     RunRecord run{.id = std::move(id),
-                  .job_key = JobKey(job, options_),
+                  .job_key = KeyOf(job, options_),
                   .parameters = nlohmann::json(job.parameters).dump(),
                   .canonical = job.canonical,
                   .fingerprint = HashHex(job.canonical),
@@ -209,7 +221,7 @@ class Runner {
                                             .stop = &env_.stop,
                                             .places = options_.keep_batches}));
     TRANCHE_ASSIGN(std::optional<int64_t> done, AlreadyDone(job, run, splits));
-    if (done) return RunResult{.run = *done, .nothing_new = true};
+    if (done) return RunResult{.run = *done, .nothing_new = true, .table = TableOf(job.parameters)};
     // A job that can't be planned, or whose stores can't take its rows, is wrong, and has not run.
     TRANCHE_TRY(CheckPlan(job, sources, run));
     TRANCHE_TRY(ConfirmAgain(job, run));
@@ -264,7 +276,7 @@ class Runner {
     TRANCHE_ASSIGN(auto runs, state_->Runs());
     for (const Body& body : job.bodies) {
       for (const Store& store : body.stores) {
-        if (!Appends(store)) continue;
+        if (store.mode() != "append") continue;
         const int64_t rows = StoredBefore(runs, run.job_key, store.name);
         if (rows == 0) continue;
         const std::string question = fmt::format("store '{}' appends: {} rows will be stored a second time",
@@ -403,8 +415,8 @@ std::string StateFolder(const Job& job, const std::string& asked) {
 
 std::string SpillFolder(const std::string& state_folder) { return state_folder + "/spill"; }
 
-Result<std::vector<RunResult>> RunJob(const JobLoader& load, const std::map<std::string, std::string>& set,
-                                      const RunOptions& options, RunEnvironment& environment) {
+Status RunJob(const JobLoader& load, const std::map<std::string, std::string>& set, const RunOptions& options,
+              RunEnvironment& environment) {
   return Runner(load, options, environment).Run(set);
 }
 

@@ -24,24 +24,27 @@ namespace tranche {
 using JobLoader =
     std::function<Result<Job>(const std::map<std::string, std::string>& set, const std::string& run_id)>;
 
-struct RunEnvironment {
-  Engine& engine;
-  Clock& clock;
-  Logger& log;
-  StopSignal& stop;
-};
-
 struct RunResult {
   int64_t run = 0;
   bool nothing_new = false;  // `run` is the one that had done it already
+  std::string table;         // of a job that runs once a table
   std::string balance;       // BalanceLine
   std::string report;        // path of the HTML report
   std::vector<std::string> warnings;
 };
 
-// Runs what `set` asks for; after an unfinished run that came first, maybe a second one: then two results.
-Result<std::vector<RunResult>> RunJob(const JobLoader& load, const std::map<std::string, std::string>& set,
-                                      const RunOptions& options, RunEnvironment& environment);
+struct RunEnvironment {
+  Engine& engine;
+  Clock& clock;
+  Logger& log;
+  StopSignal& stop;
+  std::function<void(const RunResult&)> done;  // is told of each run that ended well
+};
+
+// Runs what `set` asks for: an unfinished run comes first; then there may be a second one. A job with many
+// tables runs once for each of them (run/tables.h), unless `set` names one.
+Status RunJob(const JobLoader& load, const std::map<std::string, std::string>& set, const RunOptions& options,
+              RunEnvironment& environment);
 
 // Where a job's state lies, and within it what the engine spills; leftovers of a killed run are removed at
 // the next start.

@@ -39,7 +39,7 @@ class DuckDbStore : public Sink {
   Result<std::optional<Standing>> Look(SinkContext& context) override;
   Result<std::optional<StoredBatch>> BatchOf(SinkContext& context, int64_t row) override;
   std::string Describe() const override { return options_.Describe("duckdb", options_.path); }
-  std::string target() const override { return options_.TargetIn(options_.path); }
+  std::string target() const override { return options_.TargetIn(options_.path, /*any_case=*/true); }
 
  private:
   using Refused = DuckDbWriter::Refused;

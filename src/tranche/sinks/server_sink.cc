@@ -53,7 +53,7 @@ class ServerStore : public Sink {
   std::string Describe() const override {
     return options_.Describe(server_->dialect().name, server_->Describe());
   }
-  std::string target() const override { return options_.TargetIn(server_->target()); }
+  std::string target() const override { return options_.TargetIn(server_->target(), /*any_case=*/false); }
 
  private:
   Status Connect(SinkContext& context);

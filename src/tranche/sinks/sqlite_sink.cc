@@ -35,7 +35,7 @@ class SqliteStore : public Sink {
   Result<std::optional<Standing>> Look(SinkContext& context) override;
   Result<std::optional<StoredBatch>> BatchOf(SinkContext& context, int64_t row) override;
   std::string Describe() const override { return options_.Describe("sqlite", options_.path); }
-  std::string target() const override { return options_.TargetIn(options_.path); }
+  std::string target() const override { return options_.TargetIn(options_.path, /*any_case=*/true); }
 
  private:
   Status Connect(sqlite::Access access);

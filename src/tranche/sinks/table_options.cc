@@ -7,7 +7,7 @@
 
 #include "tranche/base/hash.h"
 #include "tranche/connector/step.h"
-#include "tranche/sql/ledger.h"
+#include "tranche/connector/tables.h"
 #include "tranche/sql/table_name.h"
 
 namespace tranche {
@@ -153,7 +153,7 @@ Status TableOptions::ParseTable(const Options& options, Schemas schemas) {
     table = std::move(name.table);
   }
   if (table.empty()) return Fail(Code::kJob, "'table' is empty").At(options.PlaceOf("table"));
-  if (sql::Ledger::Owns(table)) {
+  if (IsLedgerTable(table)) {
     return Fail(Code::kJob, "table '{}' is the ledger of Tranche", table).At(options.PlaceOf("table"));
   }
 
@@ -270,8 +270,11 @@ std::string TableOptions::Describe(std::string_view connector, std::string_view 
   return fmt::format("{} {}, table {}, {}", connector, database, TableName(), how);
 }
 
-std::string TableOptions::TargetIn(std::string_view database) const {
-  return mode == Mode::kAppend ? "" : fmt::format("{}#{}", database, TableName());
+std::string TableOptions::TargetIn(std::string_view database, bool any_case) const {
+  if (mode == Mode::kAppend) return "";
+  std::string name = TableName();
+  if (any_case) std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return fmt::format("{}#{}", database, name);
 }
 
 Status TableOptions::CheckStored(int64_t stored, int64_t there) const {

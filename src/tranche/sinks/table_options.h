@@ -98,8 +98,9 @@ struct TableOptions {
   std::string TableName() const { return schema.empty() ? table : schema + "." + table; }
   std::string_view ModeName() const;
   std::string Describe(std::string_view connector, std::string_view database) const;
-  // For Sink::target: several stores may append to one table.
-  std::string TargetIn(std::string_view database) const;
+  // For Sink::target: several stores may append to one table. `any_case`: of a database that compares names
+  // so.
+  std::string TargetIn(std::string_view database, bool any_case) const;
 
   // `stored` rows were committed, `there` are in the table.
   Status CheckStored(int64_t stored, int64_t there) const;

@@ -4,9 +4,13 @@
 #include "tranche/sources/files.h"
 #include "tranche/sources/sources.h"
 #include "tranche/sql/duckdb_file.h"
+#include "tranche/sql/table_name.h"
 
 namespace tranche {
 namespace {
+
+// Without one, a table is looked for in main.
+std::string SchemaOr(const std::string& schema) { return schema.empty() ? "main" : schema; }
 
 // A query of the user's in a session of its own, where the file's tables need no prefix.
 class OwnSession : public Reader {
@@ -42,7 +46,8 @@ class OwnSession : public Reader {
 
 class DuckDb : public FileSource {
  public:
-  explicit DuckDb(const Options& options) : options_(options), path_(options.Text("path")) {}
+  DuckDb(const Options& options, sql::TableName table)
+      : options_(options), path_(options.Text("path")), table_(std::move(table)) {}
 
   Result<std::vector<Split>> Plan(SourceContext& context) override {
     TRANCHE_ASSIGN(Split split, FindFile(path_, options_.PlaceOf("path")));
@@ -91,7 +96,7 @@ class DuckDb : public FileSource {
   Result<ScanTotal> Total(SourceContext& context) override {
     if (options_.Has("query")) return count_->total();
     for (const ScanCount& scan : context.engine->LastScans()) {
-      if (scan.detail.find(BareTable()) != std::string::npos) return ScanTotal{scan.rows, true};
+      if (scan.detail.find(table_.table) != std::string::npos) return ScanTotal{scan.rows, true};
     }
     return ScanTotal{0, false};
   }
@@ -101,18 +106,9 @@ class DuckDb : public FileSource {
   }
 
  private:
-  std::string BareTable() const {
-    const std::string table = options_.Text("table");
-    return table.substr(table.rfind('.') + 1);
-  }
-
-  // "a.b" is schema and table; without a point, the table is looked for in main.
   std::string TableName(const std::string& alias) const {
-    const std::string table = options_.Text("table");
-    const size_t point = table.find('.');
-    const std::string schema = point == std::string::npos ? "main" : table.substr(0, point);
-    return fmt::format("{}.{}.{}", QuoteName(alias), QuoteName(schema),
-                       QuoteName(point == std::string::npos ? table : table.substr(point + 1)));
+    return fmt::format("{}.{}.{}", QuoteName(alias), QuoteName(SchemaOr(table_.schema)),
+                       QuoteName(table_.table));
   }
 
   SqlText Sql(const std::string& alias) const {
@@ -124,9 +120,25 @@ class DuckDb : public FileSource {
 
   Options options_;
   std::string path_;
+  sql::TableName table_;
   Registration rows_;
   std::shared_ptr<ReadCount> count_;
 };
+
+Result<SchemaTables> TablesOf(const std::string& path, const std::string& schema, Engine& engine) {
+  SchemaTables tables{.any_case = true, .where = path};
+  TRANCHE_TRY(LookIntoDuckDb(engine, path, [&](Engine& session) -> Status {
+    TRANCHE_ASSIGN(const auto rows,
+                   session.Select({SqlText(fmt::format(
+                       "SELECT table_name, table_type = 'VIEW' FROM information_schema.tables WHERE "
+                       "table_catalog = current_database() AND lower(table_schema) = lower({})",
+                       QuoteText(SchemaOr(schema))))}));
+    for (const TextRow& row : rows)
+      (row.at(1) == "true" ? tables.others : tables.tables).push_back(row.at(0).value_or(""));
+    return {};
+  }));
+  return tables;
+}
 
 }  // namespace
 
@@ -141,15 +153,26 @@ SourceSpec DuckDbSource() {
       "need no prefix.";
   spec.shape = Shape::Object({
       {"path", Shape::Path(), "The file.", Field::kRequired},
-      {"table", Shape::Text(), "The table or view to read; `a.b` is table b of schema a."},
+      {"table", TablesShape(),
+       "The table or view to read, `name` or `schema.name`. As a list, or with `*` and `?`: the job runs "
+       "once for "
+       "each table, which is then `${table}`."},
+      {"schema", Shape::Text(), "The table's schema; `table` is then taken as it is."},
       {"query", Shape::Sql(), "A SELECT, instead of a table."},
   });
   spec.example = "duckdb:\n  path: shop.duckdb\n  table: orders\n";
+  spec.tables = [](const Options& options, const std::string& schema, SourceContext& context) {
+    return TablesOf(options.Text("path"), schema, *context.engine);
+  };
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Source>> {
     if (options.Has("table") == options.Has("query")) {
       return Fail(Code::kJob, "'duckdb' needs either `table` or `query`").At(options.place());
     }
-    return std::make_unique<DuckDb>(options);
+    sql::TableName table;
+    if (options.Has("table")) {
+      TRANCHE_ASSIGN(table, sql::ParseTableName(options));
+    }
+    return std::make_unique<DuckDb>(options, std::move(table));
   };
   return spec;
 }

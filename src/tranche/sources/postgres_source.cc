@@ -25,7 +25,8 @@ SourceSpec PostgresSource() {
       "finished run has read, in `{column, start, overlap}` with a first value and a time by which each run "
       "goes back. Rows without a value in the column are not read. A row that is written later with a value "
       "that is not beyond the mark is not seen without an `overlap`; with one, rows come again, and the "
-      "store needs a key.";
+      "store needs a key. In a `query`, `${mark}` is the value that the run begins with (with `start` in the "
+      "first run), for a query that the server would not cut by itself: write `updated_at >= ${mark}`.";
   Field url{"url", Shape::Text(),
             "postgres://user@host:5432/database, the password as a secret: \"${secret:DATABASE_URL}\".",
             Field::kRequired};

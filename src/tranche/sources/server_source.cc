@@ -159,6 +159,8 @@ class ServerSource : public CarefulSource {
 
   Result<std::vector<Split>> Plan(SourceContext& context) override {
     TRANCHE_ASSIGN(auto session, ConnectAgain(*server_, context));
+    mark_ = MarkIn(context);
+    if (mark_.empty() && context.increment != nullptr) mark_ = context.increment->start;
     const std::string query = Select(context);
     // As it will be read: a statement that is no SELECT is a mistake here.
     auto columns = session->Describe(fmt::format("SELECT * FROM ({}\n) AS answer", query));
@@ -186,6 +188,7 @@ class ServerSource : public CarefulSource {
       if (range->none_new) return std::vector<Split>{};
       splits.front().mark = range->mark;
       more["where"] = range->condition;
+      more["mark"] = range->from;
     }
     StoreIn(splits, typed, more.dump());
     return splits;
@@ -205,6 +208,7 @@ class ServerSource : public CarefulSource {
                                       .text = column.at(2)});
       }
       more.at("where").get_to(where_);
+      mark_ = more.value("mark", "");
     } catch (const std::exception& error) {
       return Fail(Code::kOutside, "what this run knows of its tables cannot be read: {}", error.what());
     }
@@ -236,6 +240,7 @@ class ServerSource : public CarefulSource {
  private:
   struct Range {
     std::string mark;  // "updated_at=2026-11-20 14:30:00"
+    std::string from;  // ${mark}
     std::string condition;
     bool none_new = false;
   };
@@ -252,9 +257,21 @@ class ServerSource : public CarefulSource {
 
   std::string Select(const SourceContext& context) const {
     if (!table_.table.empty()) return "SELECT * FROM " + Quoted();
-    static const Parameters kNone;
-    return WithLiterals(options_.Sql("query").text,
-                        context.parameters != nullptr ? *context.parameters : kNone, *server_);
+    Parameters parameters = context.parameters != nullptr ? *context.parameters : Parameters();
+    parameters["mark"] = {.text = mark_};
+    return WithLiterals(options_.Sql("query").text, parameters, *server_);
+  }
+
+  // Of the last finished run; empty: there is none.
+  static std::string MarkIn(const SourceContext& context) {
+    if (context.increment == nullptr) return "";
+    const std::string& column = context.increment->column;
+    const bool same =
+        context.mark.size() > column.size() && context.mark[column.size()] == '=' &&
+        std::ranges::equal(column, context.mark.substr(0, column.size()), [](char a, char b) {
+          return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
+        });
+    return same ? context.mark.substr(column.size() + 1) : "";
   }
 
   Status CheckNames(const std::vector<AnswerColumn>& columns) const {
@@ -285,6 +302,7 @@ class ServerSource : public CarefulSource {
   Options options_;
   std::vector<AnswerColumn> columns_of_answer_;
   std::string where_;                      // a condition on the rows
+  std::string mark_;                       // ${mark} in a query
   std::unique_ptr<ServerSession> moment_;  // keeps it
   std::vector<Registration> readers_;
   std::shared_ptr<Reading> reading_;
@@ -321,7 +339,7 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
   const AnswerColumn& column = columns[static_cast<size_t>(found - known.data())];
   const std::string name = QuoteName(column.name);
   const std::string prefix = column.name + "=";
-  const std::string mark = context.mark.starts_with(prefix) ? context.mark.substr(prefix.size()) : "";
+  const std::string mark = MarkIn(context);
   auto beyond = [&](std::string_view sign, const std::string& value) {
     return fmt::format("{} {} {}", name, sign, server_->Literal({.text = value}));
   };
@@ -336,13 +354,16 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
                                 column.text, name, name, query, from.empty() ? "" : " WHERE " + from));
   if (!greatest) return std::move(greatest).error().At(Place());
   const std::string most = greatest->at(0).at(0).value_or(mark);
-  if (most.empty()) return Range{.condition = "1 = 0"};
+  if (most.empty()) return Range{.from = mark_, .condition = "1 = 0"};
   if (most == mark && !increment.overlap) return Range{.none_new = true};
   if (!mark.empty()) {
     TRANCHE_ASSIGN(const std::string earlier, Earlier(mark, column, context));
     from = beyond(">", earlier);
+    return Range{.mark = prefix + most, .from = earlier, .condition = beyond("<=", most) + " AND " + from};
   }
-  return Range{.mark = prefix + most, .condition = beyond("<=", most) + (from.empty() ? "" : " AND " + from)};
+  return Range{.mark = prefix + most,
+               .from = increment.start,
+               .condition = beyond("<=", most) + (from.empty() ? "" : " AND " + from)};
 }
 
 Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context, std::string* moment) {
@@ -432,12 +453,24 @@ void SetServerSource(SourceSpec& spec, Field url, sql::MakeServer make) {
   spec.remote = true;
   spec.shape = Shape::Object({
       std::move(url),
-      {"table", Shape::Text(), "The table or view to read, `name` or `schema.name`."},
+      {"table", TablesShape(),
+       "The table or view to read, `name` or `schema.name`. As a list, or with `*` and `?`: the job runs "
+       "once for "
+       "each table, which is then `${table}`."},
       {"schema", Shape::Text(), "The table's schema; `table` is then taken as it is."},
       {"query", Shape::ServerSql(), "A SELECT in the server's own SQL, instead of a table."},
       {"types", Shape::Map(Shape::Column(), Shape::Type()),
        "Types of columns that are to be others than the server's; the values are read as text."},
   });
+  spec.tables = [make](const Options& options, const std::string& schema,
+                       SourceContext& context) -> Result<SchemaTables> {
+    TRANCHE_ASSIGN(const auto server, sql::ServerOf(make, options, ""));
+    TRANCHE_ASSIGN(const auto session, ConnectAgain(*server, context));
+    auto listed = session->Tables(schema);
+    if (!listed) return std::move(listed).error().In(server->Describe());
+    listed->where = server->Describe();
+    return listed;
+  };
   spec.make = [make, name = spec.name](const Options& options) -> Result<std::unique_ptr<Source>> {
     if (options.Has("table") == options.Has("query")) {
       return Fail(Code::kJob, "'{}' needs either `table` or `query`", name).At(options.place());

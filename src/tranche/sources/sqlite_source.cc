@@ -341,6 +341,22 @@ class Sqlite : public CarefulSource {
   std::shared_ptr<ReadCount> count_;
 };
 
+// Not what SQLite keeps for itself: its own tables, and the shadows of virtual ones.
+Result<SchemaTables> TablesOf(const std::string& path) {
+  TRANCHE_ASSIGN(auto database, Database::Open(path, sqlite::Access::kReadOnly));
+  TRANCHE_ASSIGN(
+      Statement rows,
+      database->Prepare("SELECT name, type = 'view' FROM pragma_table_list WHERE schema = 'main' AND "
+                        "type IN ('table', 'virtual', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE "
+                        "'\\'"));
+  SchemaTables tables{.any_case = true, .where = path};
+  while (true) {
+    TRANCHE_ASSIGN(const bool more, rows.Step());
+    if (!more) return tables;
+    (rows.Int(1) != 0 ? tables.others : tables.tables).emplace_back(rows.Text(0));
+  }
+}
+
 }  // namespace
 
 SourceSpec SqliteSource() {
@@ -358,11 +374,17 @@ SourceSpec SqliteSource() {
       "not of its column's type is a reject, with the number of the row in the answer as its line.";
   spec.shape = Shape::Object({
       {"path", Shape::Path(), "The file.", Field::kRequired},
-      {"table", Shape::Text(), "The table or view to read."},
+      {"table", TablesShape(),
+       "The table or view to read. As a list, or with `*` and `?`: the job runs once for each table, which "
+       "is "
+       "then `${table}`."},
       {"query", Shape::Sql(), "A SELECT in SQLite's SQL, instead of a table."},
       {"types", Shape::Map(Shape::Column(), Shape::Type()), "Types of columns that are not as declared."},
   });
   spec.example = "sqlite:\n  path: shop.db\n  table: orders\n";
+  spec.tables = [](const Options& options, const std::string&, SourceContext&) {
+    return TablesOf(options.Text("path"));
+  };
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Source>> {
     if (options.Has("table") == options.Has("query")) {
       return Fail(Code::kJob, "'sqlite' needs either `table` or `query`").At(options.place());

@@ -3,20 +3,22 @@
 #include <algorithm>
 #include <array>
 
+#include "tranche/connector/tables.h"
+
 namespace tranche::sql {
 namespace {
 
 constexpr std::string_view kAdded = "committed_at";  // of tranche_batch, by a later version
 
 struct Table {
-  const char* name;
+  std::string_view name;
   std::vector<std::pair<const char*, const char*>> columns;
   const char* key;
 };
 
 const std::vector<Table>& Tables() {
   static const std::vector<Table> tables = {
-      {"tranche_run",
+      {kLedgerTables[0],
        {{"job_key", "TEXT NOT NULL"},
         {"store", "TEXT NOT NULL"},
         {"ledger_id", "TEXT NOT NULL"},
@@ -36,7 +38,7 @@ const std::vector<Table>& Tables() {
         {"opened_at", "TEXT NOT NULL"},
         {"finished_at", "TEXT"}},
        "job_key, store"},
-      {"tranche_batch",
+      {kLedgerTables[1],
        {{"run_id", "TEXT NOT NULL"},
         {"store", "TEXT NOT NULL"},
         {"from_row", "BIGINT NOT NULL"},
@@ -49,7 +51,7 @@ const std::vector<Table>& Tables() {
         {"rejected", "BIGINT NOT NULL"},
         {"committed_at", "TEXT"}},
        "run_id, store, from_row"},
-      {"tranche_reject",
+      {kLedgerTables[2],
        {{"run_id", "TEXT NOT NULL"},
         {"store", "TEXT NOT NULL"},
         {"row_number", "BIGINT NOT NULL"},
@@ -120,12 +122,6 @@ constexpr std::string_view kTrust =
     "if nothing else writes there and the rows that are stored may stay, run it with --trust-target";
 
 }  // namespace
-
-bool Ledger::Owns(std::string_view table) {
-  std::string lower(table);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  return std::ranges::any_of(Tables(), [&](const Table& own) { return lower == own.name; });
-}
 
 Status Ledger::MakeTables() {
   TRANCHE_ASSIGN(const auto missing, Missing(*connection_));

@@ -83,9 +83,6 @@ class Ledger {
   // Rejects that `context`'s run has in the target; needs no Open.
   Status ListRejects(const SinkContext& context, const std::function<Status(Reject)>& take);
 
-  // Whether `table` is one of the ledger's own.
-  static bool Owns(std::string_view table);
-
  private:
   Status Enter(const SinkContext& context, std::string_view table, Run& run);
   Status ReadCommitted(const SinkContext& context, Opened& opened);

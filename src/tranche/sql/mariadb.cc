@@ -92,6 +92,7 @@ class MariaDbSession : public ServerSession {
   Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& mark) override;
 
   // Its moment cannot be shared: a table is read by one session.
+  Result<SchemaTables> Tables(const std::string& schema) override;
   Result<std::string> ReadMoment(const std::string&) override { return std::string(); }
   Result<std::vector<AnswerColumn>> Describe(const std::string& query) override {
     std::vector<std::string> names;
@@ -156,6 +157,23 @@ class MariaDbSession : public ServerSession {
   MariaDbConnection connection_;
   std::string database_;
 };
+
+Result<SchemaTables> MariaDbSession::Tables(const std::string& schema) {
+  TRANCHE_ASSIGN(auto there,
+                 Query("SELECT schema_name, @@lower_case_table_names FROM information_schema.schemata "
+                       "WHERE schema_name = coalesce(nullif($1, ''), DATABASE())",
+                       {Text(schema)}));
+  if (there.empty() && !schema.empty()) return Fail(Code::kJob, "there is no database '{}'", schema);
+  SchemaTables tables{.any_case = !there.empty() && there[0][1] != "0"};
+  TRANCHE_ASSIGN(auto rows,
+                 Query("SELECT table_name, table_type = 'VIEW' FROM information_schema.tables WHERE "
+                       "table_schema = coalesce(nullif($1, ''), DATABASE()) AND table_type IN ('BASE "
+                       "TABLE', 'SYSTEM VERSIONED', 'VIEW')",
+                       {Text(schema)}));
+  for (const TextRow& row : rows)
+    (IsYes(row[1]) ? tables.others : tables.tables).push_back(row[0].value_or(""));
+  return tables;
+}
 
 Result<TableInfo> MariaDbSession::Look(std::string_view table) {
   const Value name = Text(std::string(table));

@@ -108,6 +108,7 @@ class PostgresSession : public ServerSession {
     return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
   }
 
+  Result<SchemaTables> Tables(const std::string& schema) override;
   Result<std::string> ReadMoment(const std::string& moment) override {
     TRANCHE_TRY(Execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}));
     if (!moment.empty()) {
@@ -186,6 +187,31 @@ class PostgresSession : public ServerSession {
 
   PostgresConnection connection_;
 };
+
+// A pattern means the tables of one schema, a name also what lies elsewhere on the search path. A partition
+// is read with its table.
+Result<SchemaTables> PostgresSession::Tables(const std::string& schema) {
+  if (!schema.empty()) {
+    TRANCHE_ASSIGN(auto found, Query("SELECT 1 FROM pg_namespace WHERE nspname = $1", {Text(schema)}));
+    if (found.empty()) return Fail(Code::kJob, "there is no schema '{}'", schema);
+  }
+  TRANCHE_ASSIGN(
+      auto rows,
+      Query(
+          "SELECT relname, nspname = wanted AND relkind IN ('r', 'p', 'f') AND NOT relispartition FROM "
+          "pg_class "
+          "JOIN pg_namespace ON relnamespace = pg_namespace.oid CROSS JOIN (SELECT coalesce(nullif($1, ''), "
+          "current_schema()::text) AS wanted) AS asked WHERE relkind IN ('r', 'p', 'f', 'v', 'm') AND "
+          "(nspname = "
+          "wanted OR ($1 = '' AND pg_table_is_visible(pg_class.oid) AND nspname NOT LIKE 'pg\\_%' AND "
+          "nspname <> "
+          "'information_schema'))",
+          {Text(schema)}));
+  SchemaTables tables;
+  for (const TextRow& row : rows)
+    (IsTrue(row[1]) ? tables.tables : tables.others).push_back(row[0].value_or(""));
+  return tables;
+}
 
 Result<std::vector<AnswerColumn>> PostgresSession::Describe(const std::string& query) {
   TRANCHE_ASSIGN(PostgresResult described, connection_.Describe(query));

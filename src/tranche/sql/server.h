@@ -23,6 +23,7 @@
 #include "tranche/batch/span.h"
 #include "tranche/connector/engine.h"
 #include "tranche/connector/options.h"
+#include "tranche/connector/tables.h"
 #include "tranche/sql/connection.h"
 
 namespace tranche::sql {
@@ -124,6 +125,8 @@ class ServerSession : public SqlConnection {
   // dialect().ddl_commits, in one step by itself, after which Look says `mark` of the table.
   virtual Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& mark) = 0;
 
+  // Of a schema (""; that of the session), and what is found there without naming a schema.
+  virtual Result<SchemaTables> Tables(const std::string& schema) = 0;
   // Begins a transaction that reads the rows of one moment: those of now, or those that the session sees
   // which has given this name to its own.
   virtual Result<std::string> ReadMoment(const std::string& moment) = 0;

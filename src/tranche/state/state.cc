@@ -87,11 +87,14 @@ class SqliteState : public State {
         [](const Statement& row) { return SplitRecord{.input = Text(row, 0), .split = Text(row, 1)}; });
   }
 
-  Result<std::vector<std::string>> FinishedSplits(const std::string& input) override {
+  Result<std::vector<std::string>> FinishedSplits(const std::string& input,
+                                                  const std::string& table) override {
     return Read<std::string>(
         "SELECT split FROM split JOIN run ON run.id = split.run WHERE run.state = 'finished' AND input = ? "
+        "AND CASE WHEN json_valid(parameters) THEN coalesce(json_extract(parameters, '$.table'), '') ELSE '' "
+        "END = ? "
         "ORDER BY run.number, position",
-        {input}, [](const Statement& row) { return Text(row, 0); });
+        {input, table}, [](const Statement& row) { return Text(row, 0); });
   }
 
   Result<std::vector<StageRecord>> Stages(const std::string& run) override {

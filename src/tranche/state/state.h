@@ -77,8 +77,9 @@ class State {
   virtual Result<std::vector<RunRecord>> Runs() = 0;   // newest last
   virtual Result<std::vector<SplitRecord>> Splits(const std::string& run) = 0;
   // Names of files (with identity) that finished runs of this job have read from `input`: for incremental:
-  // new_files.
-  virtual Result<std::vector<std::string>> FinishedSplits(const std::string& input) = 0;
+  // new_files. Of a job that runs once a table, the runs of this one (the parameter `table`; else "").
+  virtual Result<std::vector<std::string>> FinishedSplits(const std::string& input,
+                                                          const std::string& table) = 0;
 
   virtual Result<std::vector<StageRecord>> Stages(const std::string& run) = 0;
   virtual Status AddStage(const std::string& run, const StageRecord& stage) = 0;

@@ -95,8 +95,9 @@ TEST_F(StateTest, RunsComeBack) {
   EXPECT_EQ(runs[0].summary, run.summary);
   EXPECT_THAT(state->Splits("aa").value(),
               ElementsAre(SplitRecord{"sales", "{1}"}, SplitRecord{"sales", "{2}"}));
-  EXPECT_THAT(state->FinishedSplits("sales").value(), ElementsAre("{1}", "{2}")) << "run bb is not finished";
-  EXPECT_THAT(state->FinishedSplits("other").value(), IsEmpty());
+  EXPECT_THAT(state->FinishedSplits("sales", "").value(), ElementsAre("{1}", "{2}"))
+      << "run bb is not finished";
+  EXPECT_THAT(state->FinishedSplits("other", "").value(), IsEmpty());
   ASSERT_TRUE(state->ReplaceSplits("bb", {{"sales", "{4}"}}));
   EXPECT_THAT(state->Splits("bb").value(), ElementsAre(SplitRecord{"sales", "{4}"}));
 

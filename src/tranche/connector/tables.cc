@@ -1,0 +1,25 @@
+#include "tranche/connector/tables.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace tranche {
+namespace {
+
+std::string Lower(std::string_view name) {
+  std::string lower(name);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  return lower;
+}
+
+}  // namespace
+
+bool IsLedgerTable(std::string_view name) {
+  return std::ranges::find(kLedgerTables, Lower(name)) != kLedgerTables.end();
+}
+
+bool IsOwnTable(std::string_view name) {
+  return IsLedgerTable(name) || Lower(name).find("__tranche_") != std::string::npos;
+}
+
+}  // namespace tranche
