@@ -293,4 +293,4 @@ TESTS = (shared.every_mode_stores_and_rejects, shared.changes_are_done_in_order,
 
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__, TESTS, MariaDb))
+    sys.exit(main(__doc__, TESTS, MariaDb, shared.add_options))
