@@ -107,6 +107,8 @@ struct Cutter::State {
     return true;
   }
 
+  int64_t MostRows() const { return groups && policy.automatic ? INT64_MAX : policy.rows; }
+
   // Goes to the next gap that has rows. False if there is none.
   Result<bool> BeginGap() {
     while (gap < gaps.size() && gaps[gap].rows() == 0) ++gap;
@@ -121,15 +123,13 @@ struct Cutter::State {
     Batch batch{.span = {at, at}, .rows = nullptr, .bytes = 0};
     arrow::RecordBatchVector taken;
     Group group;
-    while (true) {
+    while (batch.span.rows() < MostRows()) {
       TRANCHE_ASSIGN(bool more, Fill());
       if (!more) break;
-      const int64_t most = groups && policy.automatic ? INT64_MAX : policy.rows;
-      if (batch.span.rows() >= most) break;
       if (groups && taken.empty()) group = GroupAt(*groups, used);
       if (groups && GroupAt(*groups, used) != group) break;
       if (groups && used >= border) border = EndOfGroup(*groups, used);
-      int64_t count = std::min(border - used, most - batch.span.rows());
+      int64_t count = std::min(border - used, MostRows() - batch.span.rows());
       count = RowsWithin(*piece, used, count, policy.bytes - batch.bytes);
       if (count == 0 && taken.empty()) count = 1;  // larger than a batch may be, alone
       if (count == 0) break;
