@@ -75,12 +75,20 @@ def main():
         same(postgres.sql("SELECT (SELECT count(*) FROM shop.customers), (SELECT count(*) FROM shop.orders), (SELECT count(*) FROM "
                           "shop.product_1), (SELECT count(*) FROM shop.product_2)", warehouse), [["501", "41", "0", "1"]])
 
+        postgres.sql("CREATE TABLE accounts (id bigint PRIMARY KEY, owner text); INSERT INTO accounts VALUES (1, 'a'), (2, 'b')", warehouse)
+        (folder / "changes").mkdir()
+        (folder / "changes/1.csv").write_text("seq,op,id,owner\n3,U,3,cc\n1,I,3,c\n2,D,1,\n4,U,2,bb\n")
+        run("apply-changes")
+        (folder / "changes/2.csv").write_text("seq,op,id,owner\n5,D,3,\n6,I,1,aa\n")
+        run("apply-changes")
+        same(postgres.sql("SELECT id, owner FROM accounts ORDER BY id", warehouse), [["1", "aa"], ["2", "bb"]])
+
         for count in (50, 20):
             (folder / "prices.csv").write_text("article,price\n" + "".join(f"a{i},{i}.5\n" for i in range(count)))
             run("prices-of-today")
             same(postgres.sql("SELECT count(*) FROM prices", warehouse), [[str(count)]])
             same(mariadb.sql("SELECT count(*) FROM prices", shop), [[str(count)]])
-        same(sorted(ran), ["copy-customers", "copy-shop", "export-sales", "load-orders", "prices-of-today"])
+        same(sorted(ran), ["apply-changes", "copy-customers", "copy-shop", "export-sales", "load-orders", "prices-of-today"])
     print(f"{len(ran)} recipes ran")
     return 0
 

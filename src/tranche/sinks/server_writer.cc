@@ -79,9 +79,20 @@ Status ServerWriter::Prepare() {
   }
   if (options_.mode == Mode::kChanges)
     columns += fmt::format("{} BIGINT NULL, ", QuoteName(ServerRows::kChangeColumn));
-  TRANCHE_TRY(session_.Execute(fmt::format("CREATE TEMPORARY TABLE {} ({}{} BIGINT PRIMARY KEY) {}",
-                                           QuoteName(kStaging), columns, QuoteName(kPositionColumn),
-                                           session_.dialect().temporary_options)));
+  TRANCHE_TRY(session_.Execute(fmt::format(
+      "CREATE TEMPORARY TABLE {} ({}{} BIGINT {}) {}", QuoteName(kStaging), columns,
+      QuoteName(kPositionColumn), session_.dialect().position_key, session_.dialect().temporary_options)));
+  return {};
+}
+
+// Rows are looked for in parts from now on. Not within a savepoint: the next one that fails would take it
+// away.
+Status ServerWriter::Index() {
+  if (!session_.dialect().position_key.empty()) return {};
+  TRANCHE_TRY(session_.Execute("RELEASE SAVEPOINT tranche_rows"));
+  saved_ = false;
+  TRANCHE_TRY(session_.Execute(fmt::format("CREATE INDEX IF NOT EXISTS tranche_staging_position ON {} ({})",
+                                           QuoteName(kStaging), QuoteName(kPositionColumn))));
   return {};
 }
 
@@ -167,7 +178,7 @@ Result<std::vector<int64_t>> ServerWriter::Change(const std::string& where, Coun
 
 // One statement over the staging table. Where the server took fewer rows than it was given, a trigger has
 // dropped some.
-Status ServerWriter::Merge(const std::string& where, Counts& counts) {
+Status ServerWriter::Merge(const std::string& where, std::optional<int64_t> rows, Counts& counts) {
   const std::vector<sql::Assignment> columns = Assignments();
   std::string same;
   for (const sql::Assignment& column : columns) {
@@ -175,9 +186,12 @@ Status ServerWriter::Merge(const std::string& where, Counts& counts) {
     same += fmt::format("{}t.{} = {}", same.empty() ? "" : " AND ", QuoteName(column.column), column.value);
   }
   const std::string staging(kStaging);
-  TRANCHE_ASSIGN(auto count, session_.Query(fmt::format("SELECT count(*) FROM {} s WHERE {}",
-                                                        QuoteName(staging), where)));
-  const int64_t given = sql::ToNumber(count.at(0).at(0));
+  if (!rows) {
+    TRANCHE_ASSIGN(auto count, session_.Query(fmt::format("SELECT count(*) FROM {} s WHERE {}",
+                                                          QuoteName(staging), where)));
+    rows = sql::ToNumber(count.at(0).at(0));
+  }
+  const int64_t given = *rows;
   counts.unmatched = 0;
   const sql::Dialect& dialect = session_.dialect();
   std::vector<std::string> statements;
@@ -199,8 +213,8 @@ Status ServerWriter::Merge(const std::string& where, Counts& counts) {
   const bool all_key = std::ranges::all_of(columns, [](const auto& column) { return column.key; });
   int64_t changed = 0;
   for (const std::string& statement : statements) {
-    TRANCHE_ASSIGN(const int64_t rows, session_.Execute(statement));
-    changed += rows;
+    TRANCHE_ASSIGN(const int64_t done, session_.Execute(statement));
+    changed += done;
   }
   if (changed < counts.stored && !all_key) return Dropped();
   return Settle();
@@ -216,23 +230,34 @@ Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
     for (const ServerRows::Column& column : rows_.columns()) {
       if (column.key) key.push_back(column.column->name);
     }
-    TRANCHE_ASSIGN(counts.superseded,
-                   session_.Execute(sql::SupersedeSql(session_.dialect(), kStaging, key, kPositionColumn)));
+    TRANCHE_ASSIGN(auto doubled_keys, session_.Query(sql::DoubledKeysSql(kStaging, key)));
+    if (sql::ToNumber(doubled_keys.at(0).at(0)) > 0) {
+      TRANCHE_ASSIGN(counts.superseded,
+                     session_.Execute(sql::SupersedeSql(session_.dialect(), kStaging, key, kPositionColumn)));
+    }
   }
   std::vector<int64_t> doubled;  // inserts that found their key
-  auto merge = [&](Span positions) {
-    return Try([&]() -> Status {
+  const int64_t all = numbered->num_rows();
+  const int64_t staged = all - static_cast<int64_t>(refused.size()) - counts.superseded;
+  bool indexed = false;
+  auto merge = [&](Span positions) -> Result<std::optional<sql::Refusal>> {
+    const bool whole = positions == Span{0, all};
+    const std::string where = whole ? "TRUE" : Where(positions);
+    auto refusal = Try([&]() -> Status {
       Counts part;
       std::vector<int64_t> found_keys;
       if (changes) {
-        TRANCHE_ASSIGN(found_keys, Change(Where(positions), part));
+        TRANCHE_ASSIGN(found_keys, Change(where, part));
       } else {
-        TRANCHE_TRY(Merge(Where(positions), part));
+        TRANCHE_TRY(Merge(where, whole ? std::optional(staged) : std::nullopt, part));
       }
       counts += part;
       doubled.insert(doubled.end(), found_keys.begin(), found_keys.end());
       return {};
     });
+    if (refusal && *refusal && !indexed) TRANCHE_TRY(Index());
+    indexed = true;
+    return refusal;
   };
   const auto before = static_cast<int64_t>(refused.size());
   TRANCHE_ASSIGN(auto found,

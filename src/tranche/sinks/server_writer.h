@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,9 @@ class ServerWriter {
   // Does `work` or leaves no trace of it: nothing, or why its rows are refused.
   Result<std::optional<sql::Refusal>> Try(const std::function<Status()>& work);
   Status Settle();  // constraints that wait for the end of the transaction
-  Status Merge(const std::string& where, Counts& counts);
+  // `rows` of the staging table are meant, if that is known.
+  Status Merge(const std::string& where, std::optional<int64_t> rows, Counts& counts);
+  Status Index();  // of the staging table's positions
   // The changes of some positions, as if done one after the other; those of its rows that are refused.
   Result<std::vector<int64_t>> Change(const std::string& where, Counts& counts);
   std::vector<sql::Assignment> Assignments() const;  // over the staging table "s"

@@ -28,6 +28,7 @@ const Dialect kMariaDb{.name = "mariadb",
                        .table_options = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin",
                        .temporary_options = "ENGINE=InnoDB",
                        .clears_temporary = false,
+                       .position_key = "PRIMARY KEY",
                        .joins = true};
 
 namespace {
@@ -112,6 +113,13 @@ std::string DeleteSql(const Dialect& dialect, std::string_view table, std::strin
   }
   return fmt::format("DELETE FROM {} t USING {} s WHERE {} AND {}", QuoteName(table), QuoteName(staging),
                      SameKey(columns), where);
+}
+
+std::string DoubledKeysSql(std::string_view staging, const std::vector<std::string>& key) {
+  std::string names;
+  for (const std::string& part : key) names += (names.empty() ? "" : ", ") + QuoteName(part);
+  return fmt::format("SELECT count(*) FROM (SELECT 1 FROM {} GROUP BY {} HAVING count(*) > 1) AS doubled",
+                     QuoteName(staging), names);
 }
 
 std::string SupersedeSql(const Dialect& dialect, std::string_view staging,

@@ -25,8 +25,9 @@ struct Dialect {
   bool sizes_keys = false;              // a text in a key needs a length
   std::string_view table_options = "";
   std::string_view temporary_options = "";
-  bool clears_temporary = true;  // at the end of a transaction
-  bool joins = false;            // UPDATE and DELETE with JOIN; no ON CONFLICT
+  bool clears_temporary = true;        // at the end of a transaction
+  std::string_view position_key = "";  // of a staging table, where an index is for free
+  bool joins = false;                  // UPDATE and DELETE with JOIN; no ON CONFLICT
 };
 
 extern const Dialect kSqlite;
@@ -50,6 +51,8 @@ std::string UpdateSql(const Dialect& dialect, std::string_view table, std::strin
                       const std::vector<Assignment>& columns, std::string_view where);
 std::string DeleteSql(const Dialect& dialect, std::string_view table, std::string_view staging,
                       const std::vector<Assignment>& columns, std::string_view where);
+// How many keys a staging table has more than once: asked first, mostly there is none, and this is cheaper.
+std::string DoubledKeysSql(std::string_view staging, const std::vector<std::string>& key);
 // Takes all but the last row (by `position`) of each key out of a staging table.
 std::string SupersedeSql(const Dialect& dialect, std::string_view staging,
                          const std::vector<std::string>& key, std::string_view position);
