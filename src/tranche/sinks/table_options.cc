@@ -248,7 +248,7 @@ Status TableOptions::Lasting(Status looked) const {
 }
 
 std::string TableOptions::Staging(std::string_view run_id) const {
-  constexpr size_t kMost = 63 - 18;  // bytes of a name in PostgreSQL, without what comes behind
+  constexpr size_t kMost = 63 - 22;  // bytes of a name in PostgreSQL, without what comes behind, and "_old"
   std::string name = table;
   if (name.size() > kMost) {
     size_t cut = kMost - 9;
