@@ -8,6 +8,7 @@
 
 #include "tranche/cli/commands.h"
 #include "tranche/run/reject_retry.h"
+#include "tranche/run/tables.h"
 
 namespace tranche {
 namespace {
@@ -104,12 +105,19 @@ std::string Retried(const RunRecord& run) {
   return fmt::format(" (rejects of run {}, once more)", list.substr(0, list.find('-')));
 }
 
+// The table that the run was for; "" where the job does not run once a table.
+std::string TableOfRun(const RunRecord& run) {
+  const auto parameters = ParametersOf(run);
+  return parameters ? TableOf(*parameters) : "";
+}
+
 void PrintText(const TracedRun& traced, const TracedRow& row) {
   const RunRecord& run = traced.run;
   const int64_t when = run.finished > 0 ? run.finished : run.started;
-  fmt::print("run {}{}, {} {}: {}", run.number, Retried(run),
-             run.state == RunState::kOpen ? "begun" : Word(run.state), FormatTime(when).substr(0, 19),
-             Word(row.fate));
+  const std::string table = TableOfRun(run);
+  fmt::print("run {}{}{}, {} {}: {}", run.number, table.empty() ? "" : fmt::format(" of table '{}'", table),
+             Retried(run), run.state == RunState::kOpen ? "begun" : Word(run.state),
+             FormatTime(when).substr(0, 19), Word(row.fate));
   if (row.fate == Fate::kRejected) {
     fmt::print(" by {}\n", row.origin);
   } else {
@@ -154,6 +162,7 @@ Json ToJson(const InputPlace& place) {
 Json ToJson(const TracedRun& traced, const TracedRow& row) {
   const RunRecord& run = traced.run;
   Json json{{"run", run.number}, {"run_id", run.id}, {"state", Word(run.state)}, {"fate", Word(row.fate)}};
+  if (const std::string table = TableOfRun(run); !table.empty()) json["table"] = table;
   json["started"] = FormatTime(run.started);
   json["finished"] = run.finished > 0 ? Json(FormatTime(run.finished)) : Json(nullptr);
   json["store"] = row.store;
@@ -194,7 +203,9 @@ Status TraceCommand(Session& session, const TraceFlags& flags) {
   TRANCHE_ASSIGN(const Trace trace, TraceRows(load, *state, session.FolderOf(job), question, *engine));
   std::string unknown;
   bool any = false;
+  const std::string asked = TableOf(session.set());
   for (const TracedRun& run : trace.runs) {
+    if (!asked.empty() && TableOfRun(run.run) != asked) continue;
     for (const TracedRow& row : run.rows) {
       if (session.flags().json) {
         fmt::print("{}\n", ToJson(run, row).dump(-1, ' ', false, Json::error_handler_t::replace));
