@@ -13,7 +13,7 @@ from harness import toolset  # noqa: E402
 
 toolset.use()
 from servers.mariadb import MariaDb  # noqa: E402
-from servers.postgres_source_test import Case, same  # noqa: E402
+from servers.postgres_source_test import Case, same, the_mark_in_a_query  # noqa: E402
 from servers.suite import main  # noqa: E402
 
 EVERY_TYPE = """
@@ -112,32 +112,6 @@ def incremental_by_a_column(program, server):
         case.succeed()
         same(case.stored("SELECT count(*), max(id) FROM late"), [(101, 2000)])
 
-
-def the_mark_in_a_query(program, server):
-    """`seen` is what the query was given; a run that resumes before it has read all is given the same."""
-    with Case(program, server) as case:
-        case.sql("CREATE TABLE log (id bigint, at datetime); INSERT INTO log VALUES (10, '2026-01-01'), (11, '2026-01-02'), (12, '2026-01-03')")
-        query = 'query: "SELECT id, at, ${mark} AS seen FROM log WHERE COLUMN >= ${mark} ORDER BY id"'
-        case.job(query.replace("COLUMN", "id"), beside="incremental: {column: id, start: 11}")
-        case.succeed()
-        same(case.stored("SELECT id, seen FROM t ORDER BY 1"), [(11, "11"), (12, "11")])
-        assert "nothing new" in case.succeed()
-        case.sql("INSERT INTO log VALUES (13, '2026-01-04')")
-        assert program.kill(case.folder, "run", "job.yaml", failpoint="run.recorded", **case.environment)
-        case.sql("INSERT INTO log VALUES (14, '2026-01-05')")  # for the next run
-        case.succeed()
-        same(case.stored("SELECT id, seen FROM t WHERE id > 12"), [(13, "12")])
-        case.succeed()
-        same(case.stored("SELECT id, seen FROM t WHERE id > 13"), [(14, "13")])
-        case.job(query.replace("COLUMN", "at"), beside='incremental: {column: at, start: "2026-01-02", overlap: 1d}',
-                 store="sqlite: {path: out.db, table: late, mode: upsert, key: [id]}")
-        case.succeed("--again")
-        same(case.stored("SELECT min(id), count(*) FROM late"), [(11, 4)])
-        case.sql("INSERT INTO log VALUES (15, '2026-01-04 12:00:00'), (16, '2026-01-03 12:00:00')")
-        case.succeed()
-        same(case.stored("SELECT id, substr(seen, 1, 19) FROM late WHERE id > 14"), [(15, "2026-01-04 00:00:00")])
-        case.job(query, beside="incremental: id")
-        case.fail(2, "the first run has no value for ${mark}; say where it begins, as in incremental: {column: updated_at, start: ")
 
 def mistakes(program, server):
     with Case(program, server) as case:

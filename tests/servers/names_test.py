@@ -16,6 +16,7 @@ from harness import toolset  # noqa: E402
 toolset.use()
 import pyarrow  # noqa: E402
 import pyarrow.parquet  # noqa: E402
+from harness.stores import quoted  # noqa: E402
 from servers.mariadb import MariaDb  # noqa: E402
 from servers.postgres import PASSWORD, Postgres  # noqa: E402
 from servers.postgres_test import Case  # noqa: E402
@@ -35,10 +36,6 @@ def fits(server, name):
     if server.connector == "postgres":
         return len(name.encode()) <= 63
     return len(name) <= 64 and all(ord(c) < 0x10000 for c in name) and not name.endswith(" ")
-
-
-def quoted(name):
-    return '"' + name.replace('"', '""') + '"'
 
 
 def hexed(server, expression):

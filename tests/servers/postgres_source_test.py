@@ -172,7 +172,8 @@ def incremental_by_a_column(program, server):
 def the_mark_in_a_query(program, server):
     """`seen` is what the query was given; a run that resumes before it has read all is given the same."""
     with Case(program, server) as case:
-        case.sql("CREATE TABLE log (id bigint, at timestamp); INSERT INTO log VALUES (10, '2026-01-01'), (11, '2026-01-02'), (12, '2026-01-03')")
+        moment = {"postgres": "timestamp", "mariadb": "datetime"}[server.connector]
+        case.sql(f"CREATE TABLE log (id bigint, at {moment}); INSERT INTO log VALUES (10, '2026-01-01'), (11, '2026-01-02'), (12, '2026-01-03')")
         query = 'query: "SELECT id, at, ${mark} AS seen FROM log WHERE COLUMN >= ${mark} ORDER BY id"'
         case.job(query.replace("COLUMN", "id"), beside="incremental: {column: id, start: 11}")
         case.succeed()
@@ -194,6 +195,7 @@ def the_mark_in_a_query(program, server):
         same(case.stored("SELECT id, substr(seen, 1, 19) FROM late WHERE id > 14"), [(15, "2026-01-04 00:00:00")])
         case.job(query, beside="incremental: id")
         case.fail(2, "the first run has no value for ${mark}; say where it begins, as in incremental: {column: updated_at, start: ")
+
 
 def a_lost_server_is_read_again(program, server):
     with Case(program, server) as case:

@@ -4,7 +4,6 @@
 
 #include "tranche/cli/commands.h"
 #include "tranche/cli/planned_job.h"
-#include "tranche/run/reject_retry.h"
 #include "tranche/run/tables.h"
 
 namespace tranche {
@@ -19,8 +18,7 @@ std::string DescribeResume(Session& session, const Job& job) {
   std::string text;
   for (const RunRecord& run : *runs) {
     if (run.state != RunState::kOpen) continue;
-    const auto parameters = ParametersOf(run);
-    const std::string table = parameters ? TableOf(*parameters) : "";
+    const std::string table = TableOfRun(run);
     text += fmt::format("\nrun {}{} is unfinished, begun {}: it is resumed first\n", run.number,
                         table.empty() ? "" : fmt::format(" of table '{}'", table), FormatTime(run.started));
     auto stages = (*state)->Stages(run.id);

@@ -1,5 +1,5 @@
-#include <algorithm>
 #include <filesystem>
+#include <map>
 #include <memory>
 
 #include "tranche/base/file.h"
@@ -189,20 +189,19 @@ Status ShowTarget(Session& session, State& state, const std::string& path, const
 Status ShowTargets(Session& session, const std::string& path, const std::string& folder) {
   TRANCHE_ASSIGN(auto state, State::OpenReadOnly(folder));
   TRANCHE_ASSIGN(const auto runs, state->Runs());
-  std::vector<std::string> tables;
+  const std::string asked = TableOf(session.set());
+  std::vector<std::string> tables;  // as they came first
+  std::map<std::string, const RunRecord*> newest;
   for (const RunRecord& run : runs) {
     TRANCHE_ASSIGN(const auto parameters, ParametersOf(run));
     const std::string table = TableOf(parameters);
-    const bool asked = TableOf(session.set()).empty() || TableOf(session.set()) == table;
-    if (asked && std::ranges::find(tables, table) == tables.end()) tables.push_back(table);
+    if (!asked.empty() && asked != table) continue;
+    const auto [known, fresh] = newest.try_emplace(table);
+    if (fresh) tables.push_back(table);
+    if (!IsRetry(run)) known->second = &run;
   }
   for (const std::string& table : tables) {
-    std::optional<RunRecord> newest;
-    for (const RunRecord& run : runs) {
-      TRANCHE_ASSIGN(const auto parameters, ParametersOf(run));
-      if (TableOf(parameters) == table && !IsRetry(run)) newest = run;
-    }
-    if (newest) TRANCHE_TRY(ShowTarget(session, *state, path, *newest));
+    if (const RunRecord* run = newest.at(table)) TRANCHE_TRY(ShowTarget(session, *state, path, *run));
   }
   return {};
 }

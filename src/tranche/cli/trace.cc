@@ -105,12 +105,6 @@ std::string Retried(const RunRecord& run) {
   return fmt::format(" (rejects of run {}, once more)", list.substr(0, list.find('-')));
 }
 
-// The table that the run was for; "" where the job does not run once a table.
-std::string TableOfRun(const RunRecord& run) {
-  const auto parameters = ParametersOf(run);
-  return parameters ? TableOf(*parameters) : "";
-}
-
 void PrintText(const TracedRun& traced, const TracedRow& row) {
   const RunRecord& run = traced.run;
   const int64_t when = run.finished > 0 ? run.finished : run.started;
@@ -193,7 +187,8 @@ Json ToJson(const TracedRun& traced, const TracedRow& row) {
 }  // namespace
 
 Status TraceCommand(Session& session, const TraceFlags& flags) {
-  TRANCHE_ASSIGN(const TraceQuestion question, QuestionOf(flags));
+  TRANCHE_ASSIGN(TraceQuestion question, QuestionOf(flags));
+  question.table = TableOf(session.set());
   TRANCHE_ASSIGN(const Job job, session.Load(flags.path, session.set(), NewId(), /*offline=*/true));
   TRANCHE_ASSIGN(auto state, session.OpenState(job));
   TRANCHE_ASSIGN(Engine * engine, session.engine());
@@ -203,9 +198,7 @@ Status TraceCommand(Session& session, const TraceFlags& flags) {
   TRANCHE_ASSIGN(const Trace trace, TraceRows(load, *state, session.FolderOf(job), question, *engine));
   std::string unknown;
   bool any = false;
-  const std::string asked = TableOf(session.set());
   for (const TracedRun& run : trace.runs) {
-    if (!asked.empty() && TableOfRun(run.run) != asked) continue;
     for (const TracedRow& row : run.rows) {
       if (session.flags().json) {
         fmt::print("{}\n", ToJson(run, row).dump(-1, ' ', false, Json::error_handler_t::replace));

@@ -14,6 +14,12 @@ std::string Lower(std::string_view name) {
 
 }  // namespace
 
+Field TablesField(std::string_view what) {
+  return {"table", Shape::OneOf({Shape::Text(), Shape::List(Shape::Text())}),
+          std::string(what) +
+              " As a list, or with `*` and `?`: the job runs once for each table, which is then `${table}`."};
+}
+
 bool IsLedgerTable(std::string_view name) {
   return std::ranges::find(kLedgerTables, Lower(name)) != kLedgerTables.end();
 }

@@ -10,8 +10,8 @@
 
 namespace tranche {
 
-// Of a field `table` that may name several.
-inline Shape TablesShape() { return Shape::OneOf({Shape::Text(), Shape::List(Shape::Text())}); }
+// The field `table` of a source, which may name several.
+Field TablesField(std::string_view what);
 
 // The tables of one schema, in any order.
 struct SchemaTables {

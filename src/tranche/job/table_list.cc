@@ -103,6 +103,11 @@ Status Split(TableList::Entry& entry, std::string& schema) {
 
 }  // namespace
 
+std::string TableOf(const std::map<std::string, std::string>& parameters) {
+  const auto table = parameters.find(kTableParameter);
+  return table == parameters.end() ? "" : table->second;
+}
+
 std::string UnescapedTable(std::string_view written) {
   std::string text;
   for (size_t i = 0; i < written.size(); ++i) {

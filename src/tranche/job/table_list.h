@@ -2,6 +2,7 @@
 // parameter `table` (docs/job-file.md, "Many tables").
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,9 @@
 namespace tranche {
 
 inline constexpr const char* kTableParameter = "table";
+
+// The parameter `table`; empty where there is none.
+std::string TableOf(const std::map<std::string, std::string>& parameters);
 
 struct TableList {
   struct Entry {

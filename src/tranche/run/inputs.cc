@@ -12,8 +12,7 @@ std::string Described(const FileIdentity& identity) { return FormatCount(identit
 
 // Each table has runs of its own.
 Result<std::vector<std::string>> FinishedSplits(const Job& job, const Input& input, State& state) {
-  const auto table = job.parameters.find(kTableParameter);
-  return state.FinishedSplits(input.name, table == job.parameters.end() ? "" : table->second);
+  return state.FinishedSplits(input.name, TableOf(job.parameters));
 }
 
 // The mark of the last finished run that read something of the input.

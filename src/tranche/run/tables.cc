@@ -218,9 +218,9 @@ class Passes {
 
 }  // namespace
 
-std::string TableOf(const std::map<std::string, std::string>& parameters) {
-  const auto table = parameters.find(kTableParameter);
-  return table == parameters.end() ? "" : table->second;
+std::string TableOfRun(const RunRecord& run) {
+  const auto parameters = ParametersOf(run);
+  return parameters ? TableOf(*parameters) : "";
 }
 
 std::string JobKey(const std::string& job, const std::map<std::string, std::string>& parameters,

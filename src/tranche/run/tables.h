@@ -23,8 +23,8 @@ namespace tranche {
 // The names of the job's tables, in the order in which they are run. Asks the database.
 Result<std::vector<std::string>> ListTables(const Job& job, Engine& engine, const StopSignal* stop);
 
-// The parameter `table`; empty where there is none.
-std::string TableOf(const std::map<std::string, std::string>& parameters);
+// The table that a run is for; empty where there is none, or its record cannot be read.
+std::string TableOfRun(const RunRecord& run);
 
 // Names a job and its parameters: where the ledgers have what was stored.
 std::string JobKey(const std::string& job, const std::map<std::string, std::string>& parameters,

@@ -11,6 +11,7 @@
 #include "tranche/run/reject_list.h"
 #include "tranche/run/reject_retry.h"
 #include "tranche/run/state_journal.h"
+#include "tranche/run/tables.h"
 
 namespace tranche {
 namespace {
@@ -42,6 +43,7 @@ class Tracer {
     TRANCHE_ASSIGN(auto runs, state_.Runs());
     if (runs.empty()) return Fail(Code::kJob, "the job has not run yet");
     for (RunRecord& run : runs) {
+      if (!question_.table.empty() && TableOfRun(run) != question_.table) continue;
       TracedRun& traced = trace.runs.emplace_back();
       traced.run = std::move(run);
       if (Status looked = Look(traced); !looked) traced.remarks.push_back(looked.error().ToString());
@@ -177,11 +179,10 @@ class Tracer {
       });
       Judge(one, traced.run, store, group == groups.end() ? std::vector<int64_t>() : *group, batches);
     }
+    const std::string now = Near((*sink)->Describe(), job);
     sink->reset();  // it works on the session
     const auto known = std::ranges::find(report_.stores, store.name, &ReportData::Store::name);
     if (known == report_.stores.end()) return {};
-    const std::string now =
-        Near(store.spec->make(Options(&store.spec->shape, &store.value)).value()->Describe(), job);
     if (known->description != now) {
       traced.remarks.push_back(
           fmt::format("store '{}' was {} then; the job has {} now", store.name, known->description, now));
@@ -251,18 +252,17 @@ class Tracer {
       }
     }
     const int64_t unmatched = (*batch)->counts.unmatched;
-    row.fate = row.superseded_by ? Fate::kSuperseded : Deletes(store) ? Fate::kDeleted : Fate::kStored;
+    row.fate = row.superseded_by          ? Fate::kSuperseded
+               : store.mode() == "delete" ? Fate::kDeleted
+                                          : Fate::kStored;
     if (unmatched == 0) return;
-    if (unmatched == (*batch)->counts.sent) {
-      row.fate = Fate::kSent;
-      row.remark = "no row of the batch found its key in the table";
-    } else {
-      row.fate = Fate::kSent;
-      row.remark = fmt::format(
-          "{} of the {} rows of its batch found no row of their key, and which ones the "
-          "ledger does not say",
-          FormatCount(unmatched), FormatCount((*batch)->counts.sent));
-    }
+    row.fate = Fate::kSent;
+    row.remark = unmatched == (*batch)->counts.sent
+                     ? "no row of the batch found its key in the table"
+                     : fmt::format(
+                           "{} of the {} rows of its batch found no row of their key, and which ones the "
+                           "ledger does not say",
+                           FormatCount(unmatched), FormatCount((*batch)->counts.sent));
   }
 
   std::vector<InputPlace> PlacesOf(const std::string& stage, const KeptRows::Row& row) const {

@@ -44,11 +44,6 @@ std::vector<std::string> KeyOf(const Store& store) {
   return key;
 }
 
-bool Deletes(const Store& store) {
-  const Node* mode = store.value.Find("mode");
-  return mode != nullptr && mode->text == "delete";
-}
-
 std::optional<Conditions> AskedOf(const Store& store, const TraceQuestion& question) {
   if (!question.store.empty() && store.name != question.store) return std::nullopt;
   if (question.key.empty()) return question.where;

@@ -16,6 +16,7 @@ struct TraceQuestion {
   std::vector<std::pair<std::string, std::string>> where = {};  // columns and their values: all must hold
   std::vector<std::string> key = {};  // instead: the values of a store's key, in the order of its columns
   std::string store = {};             // only of this one; empty: of all
+  std::string table = {};             // only runs of this one; empty: of all
   int64_t most = 100;                 // rows of a run and store
 };
 
@@ -23,8 +24,6 @@ std::vector<std::string> SplitAtCommas(const std::string& text);
 
 // The columns of a store's `key`; none where it has none.
 std::vector<std::string> KeyOf(const Store& store);
-
-bool Deletes(const Store& store);  // mode delete
 
 // What is asked of one store; nothing where it is not meant.
 std::optional<Conditions> AskedOf(const Store& store, const TraceQuestion& question);

@@ -220,21 +220,23 @@ Status ServerWriter::Merge(const std::string& where, std::optional<int64_t> rows
   return Settle();
 }
 
+Result<int64_t> ServerWriter::Supersede() {
+  std::vector<std::string> key;
+  for (const ServerRows::Column& column : rows_.columns()) {
+    if (column.key) key.push_back(column.column->name);
+  }
+  TRANCHE_ASSIGN(auto doubled, session_.Query(sql::DoubledKeysSql(kStaging, key)));
+  if (sql::ToNumber(doubled.at(0).at(0)) == 0) return 0;
+  return session_.Execute(sql::SupersedeSql(session_.dialect(), kStaging, key, kPositionColumn));
+}
+
 Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
                                  const std::function<Status(int64_t)>& allow) {
   TRANCHE_ASSIGN(auto numbered, WithPosition(*rows_.rows()));
   TRANCHE_TRY(Load(staging_, *numbered, refused, allow));
   const bool changes = options_.mode == Mode::kChanges;
   if (!options_.key.empty() && !changes) {
-    std::vector<std::string> key;
-    for (const ServerRows::Column& column : rows_.columns()) {
-      if (column.key) key.push_back(column.column->name);
-    }
-    TRANCHE_ASSIGN(auto doubled_keys, session_.Query(sql::DoubledKeysSql(kStaging, key)));
-    if (sql::ToNumber(doubled_keys.at(0).at(0)) > 0) {
-      TRANCHE_ASSIGN(counts.superseded,
-                     session_.Execute(sql::SupersedeSql(session_.dialect(), kStaging, key, kPositionColumn)));
-    }
+    TRANCHE_ASSIGN(counts.superseded, Supersede());
   }
   std::vector<int64_t> doubled;  // inserts that found their key
   const int64_t all = numbered->num_rows();

@@ -40,7 +40,8 @@ class ServerWriter {
               const std::function<Status(int64_t)>& allow);
   // Does `work` or leaves no trace of it: nothing, or why its rows are refused.
   Result<std::optional<sql::Refusal>> Try(const std::function<Status()>& work);
-  Status Settle();  // constraints that wait for the end of the transaction
+  Status Settle();              // constraints that wait for the end of the transaction
+  Result<int64_t> Supersede();  // takes all but the last row of each key out of the staging table; how many
   // `rows` of the staging table are meant, if that is known.
   Status Merge(const std::string& where, std::optional<int64_t> rows, Counts& counts);
   Status Index();  // of the staging table's positions

@@ -153,10 +153,7 @@ SourceSpec DuckDbSource() {
       "need no prefix.";
   spec.shape = Shape::Object({
       {"path", Shape::Path(), "The file.", Field::kRequired},
-      {"table", TablesShape(),
-       "The table or view to read, `name` or `schema.name`. As a list, or with `*` and `?`: the job runs "
-       "once for "
-       "each table, which is then `${table}`."},
+      TablesField("The table or view to read, `name` or `schema.name`."),
       {"schema", Shape::Text(), "The table's schema; `table` is then taken as it is."},
       {"query", Shape::Sql(), "A SELECT, instead of a table."},
   });

@@ -266,11 +266,8 @@ class ServerSource : public CarefulSource {
   static std::string MarkIn(const SourceContext& context) {
     if (context.increment == nullptr) return "";
     const std::string& column = context.increment->column;
-    const bool same =
-        context.mark.size() > column.size() && context.mark[column.size()] == '=' &&
-        std::ranges::equal(column, context.mark.substr(0, column.size()), [](char a, char b) {
-          return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
-        });
+    const bool same = context.mark.size() > column.size() && context.mark[column.size()] == '=' &&
+                      FindColumn({{column, ""}}, context.mark.substr(0, column.size())) != nullptr;
     return same ? context.mark.substr(column.size() + 1) : "";
   }
 
@@ -356,13 +353,13 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
   const std::string most = greatest->at(0).at(0).value_or(mark);
   if (most.empty()) return Range{.from = mark_, .condition = "1 = 0"};
   if (most == mark && !increment.overlap) return Range{.none_new = true};
+  std::string first = increment.start;
   if (!mark.empty()) {
-    TRANCHE_ASSIGN(const std::string earlier, Earlier(mark, column, context));
-    from = beyond(">", earlier);
-    return Range{.mark = prefix + most, .from = earlier, .condition = beyond("<=", most) + " AND " + from};
+    TRANCHE_ASSIGN(first, Earlier(mark, column, context));
+    from = beyond(">", first);
   }
   return Range{.mark = prefix + most,
-               .from = increment.start,
+               .from = std::move(first),
                .condition = beyond("<=", most) + (from.empty() ? "" : " AND " + from)};
 }
 
@@ -453,10 +450,7 @@ void SetServerSource(SourceSpec& spec, Field url, sql::MakeServer make) {
   spec.remote = true;
   spec.shape = Shape::Object({
       std::move(url),
-      {"table", TablesShape(),
-       "The table or view to read, `name` or `schema.name`. As a list, or with `*` and `?`: the job runs "
-       "once for "
-       "each table, which is then `${table}`."},
+      TablesField("The table or view to read, `name` or `schema.name`."),
       {"schema", Shape::Text(), "The table's schema; `table` is then taken as it is."},
       {"query", Shape::ServerSql(), "A SELECT in the server's own SQL, instead of a table."},
       {"types", Shape::Map(Shape::Column(), Shape::Type()),

@@ -374,10 +374,7 @@ SourceSpec SqliteSource() {
       "not of its column's type is a reject, with the number of the row in the answer as its line.";
   spec.shape = Shape::Object({
       {"path", Shape::Path(), "The file.", Field::kRequired},
-      {"table", TablesShape(),
-       "The table or view to read. As a list, or with `*` and `?`: the job runs once for each table, which "
-       "is "
-       "then `${table}`."},
+      TablesField("The table or view to read."),
       {"query", Shape::Sql(), "A SELECT in SQLite's SQL, instead of a table."},
       {"types", Shape::Map(Shape::Column(), Shape::Type()), "Types of columns that are not as declared."},
   });

@@ -2,9 +2,9 @@
 // the rows.
 //
 // format (docs/format/ledger.md):
-//   tranche_run     one row a job key and store: the run that stores now, or stored last; its epoch is the
-//   fence tranche_batch   one row a committed span of a run that is not finished; of a finished one that
-//   keeps its batches, until that is forgotten tranche_reject  one row a row that the store refused
+//   tranche_run     a job key and store: the run that stores now, or stored last, and its epoch, the fence
+//   tranche_batch   a committed span of a run that is not finished, or that keeps its batches
+//   tranche_reject  a row that the store refused
 //
 // Life: in one transaction Open, the creation of the target, SetState(kOpened). Then for each batch, in a
 // transaction of its own: Claim, the rows, AddRejects, Record. At the end Sum, and Finish in the transaction

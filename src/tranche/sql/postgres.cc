@@ -197,16 +197,13 @@ Result<SchemaTables> PostgresSession::Tables(const std::string& schema) {
   }
   TRANCHE_ASSIGN(
       auto rows,
-      Query(
-          "SELECT relname, nspname = wanted AND relkind IN ('r', 'p', 'f') AND NOT relispartition FROM "
-          "pg_class "
-          "JOIN pg_namespace ON relnamespace = pg_namespace.oid CROSS JOIN (SELECT coalesce(nullif($1, ''), "
-          "current_schema()::text) AS wanted) AS asked WHERE relkind IN ('r', 'p', 'f', 'v', 'm') AND "
-          "(nspname = "
-          "wanted OR ($1 = '' AND pg_table_is_visible(pg_class.oid) AND nspname NOT LIKE 'pg\\_%' AND "
-          "nspname <> "
-          "'information_schema'))",
-          {Text(schema)}));
+      Query("SELECT relname, nspname = wanted AND relkind IN ('r', 'p', 'f') AND NOT relispartition "
+            "FROM pg_class JOIN pg_namespace ON relnamespace = pg_namespace.oid "
+            "CROSS JOIN (SELECT coalesce(nullif($1, ''), current_schema()::text) AS wanted) AS asked "
+            "WHERE relkind IN ('r', 'p', 'f', 'v', 'm') AND (nspname = wanted OR ($1 = '' "
+            "AND pg_table_is_visible(pg_class.oid) AND nspname NOT LIKE 'pg\\_%' "
+            "AND nspname <> 'information_schema'))",
+            {Text(schema)}));
   SchemaTables tables;
   for (const TextRow& row : rows)
     (IsTrue(row[1]) ? tables.tables : tables.others).push_back(row[0].value_or(""));
