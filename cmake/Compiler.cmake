@@ -28,7 +28,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")  # for the fuzz targets, with gcc's s
     -Wno-missing-field-initializers)
 endif()
 if(TRANCHE_SANITIZE)
-  add_compile_options(-fsanitize=${TRANCHE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
+  add_compile_options(-fsanitize=${TRANCHE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g1)
   add_link_options(-fsanitize=${TRANCHE_SANITIZE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     add_compile_options("-fsanitize-ignorelist=${CMAKE_SOURCE_DIR}/cmake/sanitizers.ignore")

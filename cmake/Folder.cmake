@@ -23,6 +23,7 @@ function(tranche_folder name)
   if(tests AND BUILD_TESTING)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE tranche_${name} ${arg_LIBRARIES} GTest::gmock GTest::gtest_main)
+    target_compile_options(${name}_test PRIVATE -O0 -g1)  # quick to compile, and hardly slower
     add_test(NAME ${name}_test COMMAND ${name}_test)
     set_tests_properties(${name}_test PROPERTIES LABELS unit TIMEOUT 600)
   endif()

@@ -404,8 +404,8 @@ def types_round_trip(program, server):
                               "AND attnum > 0"))
         wanted = {"a": "smallint", "b": "numeric(38,0)", "c": "numeric(38,0)", "d": "numeric(12,2)", "e": "double precision",
                   "g": "text", "h": "bytea", "j": "date", "l": "timestamp without time zone", "m": "timestamp with time zone",
-                  "o": "time without time zone", "p": "text", "q": "bigint[]", "r": "json", "s": "interval", "u": "boolean",
-                  "v": "text", "w": "text[]", "z": "numeric(38,10)"}
+                  "o": "time without time zone", "p": "uuid", "q": "bigint[]", "r": "json", "s": "interval", "u": "boolean",
+                  "v": "json", "w": "text[]", "z": "numeric(38,10)"}
         wrong = {name: (types.get(name), kind) for name, kind in wanted.items() if types.get(name) != kind}
         assert not wrong, wrong
         found = case.sql("SELECT a, b, c, d, e, g, h, j, l, m AT TIME ZONE 'UTC', o, p, q, r, s, u, v, w, x, y, z FROM t WHERE n = 2")

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
+
 namespace tranche {
 
 namespace {
@@ -19,6 +22,12 @@ const Column* FindColumn(const Columns& columns, std::string_view name) {
   auto found =
       std::ranges::find_if(columns, [&](const Column& column) { return SameName(column.name, name); });
   return found == columns.end() ? nullptr : &*found;
+}
+
+std::string ColumnAsItWas(const arrow::Field& field) {
+  const std::string name = QuoteName(field.name());
+  const int key = field.HasMetadata() ? field.metadata()->FindKey(std::string(kTypeKey)) : -1;
+  return key < 0 ? name : fmt::format("CAST({} AS {}) AS {}", name, field.metadata()->value(key), name);
 }
 
 std::string Stub(const Columns& columns) {

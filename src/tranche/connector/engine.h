@@ -47,6 +47,12 @@ class Reader {
   virtual Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
 };
 
+// Of a field: the engine's type, where Arrow has its values as text and does not say that it is another one
+// ("UUID", "JSON", "UUID[]").
+inline constexpr std::string_view kTypeKey = "tranche.type";
+// "CAST("a" AS UUID) AS "a"", or only the name: a column of registered rows as what it was.
+std::string ColumnAsItWas(const arrow::Field& field);
+
 // Makes a fresh reader each time a query scans it.
 using ReaderFactory = std::function<Result<std::unique_ptr<Reader>>()>;
 

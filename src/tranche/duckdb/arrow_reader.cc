@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 #include <arrow/c/bridge.h>
 #include <arrow/util/byte_size.h>
+#include <arrow/util/key_value_metadata.h>
 
 #include "tranche/batch/arrow_error.h"
 
@@ -14,6 +15,18 @@ namespace {
 // those.
 constexpr int64_t kEnoughRows = 32 << 10;
 constexpr int64_t kEnoughBytes = 16 << 20;
+
+// Arrow has them as text: "UUID", "JSON", lists of these. Else empty.
+std::string LostType(duckdb_logical_type type) {
+  const duckdb_type id = duckdb_get_type_id(type);
+  if (id == DUCKDB_TYPE_UUID) return "UUID";
+  if (id == DUCKDB_TYPE_LIST) {
+    const std::string element = LostType(LogicalType(duckdb_list_type_child_type(type)).get());
+    return element.empty() ? "" : element + "[]";
+  }
+  const std::unique_ptr<char, decltype(&duckdb_free)> alias(duckdb_logical_type_get_alias(type), duckdb_free);
+  return alias != nullptr && std::string_view(alias.get()) == "JSON" ? "JSON" : "";
+}
 
 class ArrowReader : public Reader {
  public:
@@ -44,6 +57,13 @@ class ArrowReader : public Reader {
     ErrorData problem(duckdb_to_arrow_schema(options_.get(), types.data(), names.data(), count, &exported));
     if (duckdb_error_data_has_error(problem.get())) return Fail(problem);
     TRANCHE_ARROW_ASSIGN(schema_, "read", "the answer's columns", arrow::ImportSchema(&exported));
+    arrow::FieldVector fields = schema_->fields();
+    for (size_t i = 0; i < fields.size(); ++i) {
+      const std::string lost = LostType(types[i]);
+      if (lost.empty()) continue;
+      fields[i] = fields[i]->WithMergedMetadata(arrow::key_value_metadata({std::string(kTypeKey)}, {lost}));
+    }
+    schema_ = arrow::schema(std::move(fields));
     return {};
   }
 

@@ -302,7 +302,7 @@ SqlText SpoolRelation(const Spool& spool, const std::string& registered, bool hi
   std::string columns;
   for (const auto& field : spool.schema()->fields()) {
     if (!hidden && field->name().starts_with(kHiddenPrefix)) continue;
-    columns += (columns.empty() ? "" : ", ") + QuoteName(field->name());
+    columns += (columns.empty() ? "" : ", ") + ColumnAsItWas(*field);
   }
   return SqlText(fmt::format("(SELECT {} FROM {})", columns, registered));
 }

@@ -45,12 +45,17 @@ Result<std::unique_ptr<BatchTable>> BatchTable::Make(Engine& engine, std::shared
   ReaderFactory factory = [schema, rows = table->rows_]() -> Result<std::unique_ptr<Reader>> {
     return std::make_unique<RowsReader>(schema, *rows);
   };
-  TRANCHE_ASSIGN(table->from_, engine.Register(schema, std::move(factory)));
+  TRANCHE_ASSIGN(table->registered_, engine.Register(schema, std::move(factory)));
+  std::string columns;
+  for (const auto& field : schema->fields()) {
+    columns += (columns.empty() ? "" : ", ") + ColumnAsItWas(*field);
+  }
+  table->from_ = fmt::format("(SELECT {} FROM {})", columns, table->registered_);
   TRANCHE_ASSIGN(table->columns_, engine.Bind({SqlText("SELECT * FROM " + table->from_)}));
   return table;
 }
 
-BatchTable::~BatchTable() { engine_.Unregister(from_); }
+BatchTable::~BatchTable() { engine_.Unregister(registered_); }
 
 void BatchTable::Set(Rows rows) { *rows_ = std::move(rows); }
 

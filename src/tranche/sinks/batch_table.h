@@ -46,6 +46,7 @@ class BatchTable {
   using Rows = std::vector<std::shared_ptr<arrow::RecordBatch>>;
   Engine& engine_;
   std::shared_ptr<Rows> rows_ = std::make_shared<Rows>();  // shared with the readers of queries
+  std::string registered_;
   std::string from_;
   Columns columns_;
 };

@@ -8,6 +8,7 @@ namespace tranche {
 namespace {
 
 constexpr std::string_view kStaging = "tranche_staging";
+constexpr int64_t kPieceRows = 8192;  // loaded at a time; a savepoint costs about as much as ten rows
 
 // The n-th row of spans.
 int64_t NthOf(const std::vector<Span>& spans, int64_t n) {
@@ -132,8 +133,10 @@ Status ServerWriter::Load(const sql::LoadTarget& target, const arrow::RecordBatc
       return taken == indices.rows() ? Settle() : Dropped();
     });
   };
+  // Rows may need one another where a constraint waits.
+  const int64_t piece = table_.deferred ? rows.num_rows() : kPieceRows;
   TRANCHE_ASSIGN(auto found,
-                 sql::Sift(RowsOf(given), load, [&](int64_t more) { return allow(before + more); }));
+                 sql::Sift(RowsOf(given), load, [&](int64_t more) { return allow(before + more); }, piece));
   for (sql::RefusedRow& row : found) {
     Insert(refused, {NthOf(given, row.row), std::move(row.reason), std::move(row.column)});
   }

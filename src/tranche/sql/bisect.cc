@@ -13,9 +13,14 @@ class Sieve {
  public:
   Sieve(const Take& take, const Allow& allow) : take_(take), allow_(allow) {}
 
-  Result<std::vector<RefusedRow>> Run(int64_t rows) && {
-    Push({0, rows});
-    while (!left_.empty()) {
+  Result<std::vector<RefusedRow>> Run(int64_t rows, int64_t most) && {
+    int64_t begun = 0;  // rows before it are settled, or in `left_`
+    while (!left_.empty() || begun < rows) {
+      if (left_.empty()) {
+        const int64_t end = begun + std::min(most, rows - begun);
+        Push({begun, end});
+        begun = end;
+      }
       Piece piece = std::move(left_.back());
       left_.pop_back();
       // Where most rows are bad, what is tried together is refused; then the rows go in a few at a time.
@@ -87,8 +92,8 @@ class Sieve {
 
 }  // namespace
 
-Result<std::vector<RefusedRow>> Sift(int64_t rows, const Take& take, const Allow& allow) {
-  return Sieve(take, allow).Run(rows);
+Result<std::vector<RefusedRow>> Sift(int64_t rows, const Take& take, const Allow& allow, int64_t piece) {
+  return Sieve(take, allow).Run(rows, piece);
 }
 
 Result<std::vector<RefusedRow>> Bisect(int64_t rows, const Probe& probe) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,10 +37,12 @@ struct Refusal {
 //
 // For k bad rows of n, 2·k + 1 calls where the target names them, else about 2·k·log2(n); where half of the
 // rows and more are bad, hardly more than one for a row. An Error stops the search. `allow` is asked now and
-// then whether so many rows may be refused.
+// then whether so many rows may be refused. Not more than `piece` rows are tried together: a bad row costs
+// those before it in its piece a second time.
 using Take = std::function<Result<std::optional<Refusal>>(Span rows)>;
 using Allow = std::function<Status(int64_t refused)>;
-Result<std::vector<RefusedRow>> Sift(int64_t rows, const Take& take, const Allow& allow = nullptr);
+Result<std::vector<RefusedRow>> Sift(int64_t rows, const Take& take, const Allow& allow = nullptr,
+                                     int64_t piece = std::numeric_limits<int64_t>::max());
 
 // The same, where nothing stays: each probe has all rows (disjoint ascending spans of [0, n)) that are to be
 // taken together. Nothing if they are, or why they are not.
