@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
+#include <thread>
 
 #include "tranche/duckdb/functions.h"
 #include "tranche/duckdb/registered_reader.h"
@@ -256,8 +258,32 @@ Result<TypedValue> Session::Cast(const std::string& text, const std::string& typ
 }
 
 Result<Answer> Session::Run(Prepared& statement, const Command& command) {
+  Pending pending;
+  if (duckdb_pending_prepared(statement.get(), pending.out()) != DuckDBSuccess) {
+    return Fail(duckdb_pending_error(pending.get()), command);
+  }
+  return Finish(pending, command);
+}
+
+// DuckDB's own wait would spin while other threads have all the work, and take a processor from them.
+Result<Answer> Session::Finish(Pending& pending, const Command& command) {
+  constexpr std::chrono::microseconds kShortest(20), kLongest(500);
+  auto pause = kShortest;
+  for (bool done = false; !done;) {
+    switch (duckdb_pending_execute_task(pending.get())) {
+      case DUCKDB_PENDING_RESULT_NOT_READY:
+        pause = kShortest;
+        break;
+      case DUCKDB_PENDING_NO_TASKS_AVAILABLE:
+        std::this_thread::sleep_for(pause);
+        pause = std::min(2 * pause, kLongest);
+        break;
+      default:
+        done = true;
+    }
+  }
   Answer answer;
-  if (duckdb_execute_prepared(statement.get(), answer.out()) != DuckDBSuccess) {
+  if (duckdb_execute_pending(pending.get(), answer.out()) != DuckDBSuccess) {
     return Fail(duckdb_result_error(answer.out()), command);
   }
   return answer;
@@ -268,11 +294,7 @@ Result<Answer> Session::Stream(Prepared& statement, const Command& command) {
   if (duckdb_pending_prepared_streaming(statement.get(), pending.out()) != DuckDBSuccess) {
     return Fail(duckdb_pending_error(pending.get()), command);
   }
-  Answer answer;
-  if (duckdb_execute_pending(pending.get(), answer.out()) != DuckDBSuccess) {
-    return Fail(duckdb_result_error(answer.out()), command);
-  }
-  return answer;
+  return Finish(pending, command);
 }
 
 void Session::Interrupt() {

@@ -80,6 +80,7 @@ class Session {
 
  private:
   explicit Session(std::shared_ptr<Instance> instance) : instance_(std::move(instance)) {}
+  Result<Answer> Finish(Pending& pending, const Command& command);
   Status BindOne(Prepared& statement, idx_t index, const Value& value, const Command& command);
   // `text` as a value of `type`, by DuckDB's own cast.
   Result<TypedValue> Cast(const std::string& text, const std::string& type);

@@ -10,6 +10,7 @@
 #include "tranche/connector/sql_state.h"
 #include "tranche/connector/step.h"
 #include "tranche/sources/careful.h"
+#include "tranche/sources/merged.h"
 #include "tranche/sql/table_name.h"
 
 namespace tranche {
@@ -301,7 +302,7 @@ class ServerSource : public CarefulSource {
   std::string where_;                      // a condition on the rows
   std::string mark_;                       // ${mark} in a query
   std::unique_ptr<ServerSession> moment_;  // keeps it
-  std::vector<Registration> readers_;
+  Registration reader_;
   std::shared_ptr<Reading> reading_;
   std::function<bool(int)> try_again_;
   int attempts_ = 0;
@@ -379,7 +380,7 @@ Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context,
 Result<SqlText> ServerSource::Scan(SourceContext& context) {
   reading_ = std::make_shared<Reading>();
   try_again_ = context.try_again;
-  readers_.clear();
+  reader_ = {};
   moment_.reset();
   std::string moment;
   TRANCHE_ASSIGN(auto parts, MakeParts(context, &moment));
@@ -412,7 +413,7 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
   if (careful_) PlaceColumns::AddFields(fields);
   common.schema = arrow::schema(std::move(fields));
 
-  std::string from;
+  std::vector<ReaderFactory> factories;
   for (const std::string& part : parts) {
     auto answer = std::make_shared<Answer>(common);
     answer->moment = moment;
@@ -425,19 +426,23 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
                           : fmt::format("{} WHERE {}", answer->query, condition);
     }
     auto count = reading_->counts.emplace_back(std::make_shared<ReadCount>());
-    auto factory = [answer, count, reading = reading_, &server = *server_,
-                    again = SourceContext{.try_again = context.try_again,
-                                          .timeout = context.timeout}]() -> Result<std::unique_ptr<Reader>> {
+    factories.push_back([answer, count, reading = reading_, &server = *server_,
+                         again = SourceContext{.try_again = context.try_again, .timeout = context.timeout}]()
+                            -> Result<std::unique_ptr<Reader>> {
       TRANCHE_ASSIGN(auto session, ConnectAgain(server, again));
       auto reader = std::make_unique<ServerReader>(answer, std::move(session), reading, count);
       TRANCHE_TRY(reader->Open());
       return reader;
-    };
-    TRANCHE_ASSIGN(auto registered, Registration::Make(*context.engine, common.schema, std::move(factory)));
-    from += (from.empty() ? "SELECT * FROM " : " UNION ALL SELECT * FROM ") + registered.text();
-    readers_.push_back(std::move(registered));
+    });
   }
-  from = "(" + from + ")";
+  ReaderFactory factory = factories.front();
+  if (factories.size() > 1) {
+    factory = [schema = common.schema, factories]() -> Result<std::unique_ptr<Reader>> {
+      return Merge(schema, factories);
+    };
+  }
+  TRANCHE_ASSIGN(reader_, Registration::Make(*context.engine, common.schema, std::move(factory)));
+  const std::string from = "(SELECT * FROM " + reader_.text() + ")";
   if (careful_) return SqlText(ScanOver(left, from, context));
   return SqlText(fmt::format("(SELECT {} FROM {})", values, from));
 }

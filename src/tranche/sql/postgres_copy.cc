@@ -75,12 +75,8 @@ const Named* FindWire(std::string_view name) {
 
 template <typename Number>
 void Put(std::string& bytes, Number number) {
-  const auto value = static_cast<std::make_unsigned_t<Number>>(number);
-  char swapped[sizeof value];
-  for (size_t i = 0; i < sizeof value; ++i) {
-    swapped[i] = static_cast<char>(value >> (8 * (sizeof value - 1 - i)) & 0xff);
-  }
-  bytes.append(swapped, sizeof swapped);
+  const Number swapped = std::byteswap(number);
+  bytes.append(reinterpret_cast<const char*>(&swapped), sizeof swapped);
 }
 
 template <typename Number>

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <cstring>
 #include <limits>
 #include <set>
 
@@ -32,13 +33,10 @@ class Bytes {
 
   template <typename Number>
   bool Take(Number* number) {
-    std::make_unsigned_t<Number> value = 0;
-    if (bytes_.size() < sizeof value) return false;
-    for (size_t i = 0; i < sizeof value; ++i) {
-      value = static_cast<std::make_unsigned_t<Number>>(value << 8 | static_cast<unsigned char>(bytes_[i]));
-    }
-    *number = static_cast<Number>(value);
-    bytes_.remove_prefix(sizeof value);
+    if (bytes_.size() < sizeof *number) return false;
+    std::memcpy(number, bytes_.data(), sizeof *number);
+    *number = std::byteswap(*number);
+    bytes_.remove_prefix(sizeof *number);
     return true;
   }
   bool Take(int64_t size, std::string_view* part) {
@@ -58,11 +56,11 @@ class Bytes {
   std::string_view bytes_;
 };
 
-Wide PowerOfTen(int exponent) {
-  Wide power = 1;
-  for (int i = 0; i < exponent; ++i) power *= 10;
-  return power;
-}
+constexpr std::array<Wide, kMostDigits + 1> kPowersOfTen = [] {
+  std::array<Wide, kMostDigits + 1> powers{1};
+  for (size_t i = 1; i < powers.size(); ++i) powers[i] = powers[i - 1] * 10;
+  return powers;
+}();
 
 enum class Taken { kValue, kMisfit, kBroken };  // broken: not what the protocol allows
 
@@ -76,7 +74,7 @@ Taken TakeNumeric(std::string_view value, int scale, arrow::Decimal128* decimal)
   }
   if ((sign & 0xC000) == 0xC000) return Taken::kMisfit;  // NaN, Infinity
   Wide magnitude = 0;
-  const Wide most = PowerOfTen(kMostDigits);
+  constexpr Wide kMost = kPowersOfTen.back();
   for (int i = 0; i < groups; ++i) {
     int16_t group = 0;
     if (!bytes.Take(&group) || group < 0 || group > 9999) return Taken::kBroken;
@@ -92,15 +90,16 @@ Taken TakeNumeric(std::string_view value, int scale, arrow::Decimal128* decimal)
     }
     Wide part = static_cast<Wide>(group);
     if (exponent < 0) {
-      const Wide divisor = PowerOfTen(-exponent);
+      const Wide divisor = kPowersOfTen[static_cast<size_t>(-exponent)];
       if (part % divisor != 0) return Taken::kMisfit;
       part /= divisor;
     } else {
-      if (part > most / PowerOfTen(exponent)) return Taken::kMisfit;
-      part *= PowerOfTen(exponent);
+      const Wide power = kPowersOfTen[static_cast<size_t>(exponent)];
+      if (exponent > kMostDigits - 4 && part > kMost / power) return Taken::kMisfit;
+      part *= power;
     }
     magnitude += part;
-    if (magnitude >= most) return Taken::kMisfit;
+    if (magnitude >= kMost) return Taken::kMisfit;
   }
   *decimal = arrow::Decimal128(static_cast<int64_t>(magnitude >> 64), static_cast<uint64_t>(magnitude));
   if (sign != 0) decimal->Negate();
@@ -130,7 +129,9 @@ Taken TakeDate(int32_t value, int32_t* days) {
 class CopyAnswer : public ServerAnswer {
  public:
   CopyAnswer(PostgresConnection& connection, arrow::FieldVector fields, bool checks_text)
-      : connection_(connection), schema_(arrow::schema(std::move(fields))), checks_text_(checks_text) {}
+      : connection_(connection), schema_(arrow::schema(std::move(fields))), checks_text_(checks_text) {
+    for (const auto& field : schema_->fields()) types_.push_back(field->type()->id());
+  }
 
   Status Open() {
     TRANCHE_ARROW_ASSIGN(builder_, "hold", "rows",
@@ -140,6 +141,8 @@ class CopyAnswer : public ServerAnswer {
 
   Result<std::shared_ptr<arrow::RecordBatch>> Next(std::vector<Misread>& misread) override {
     if (ended_) return nullptr;
+    builders_.clear();
+    for (int i = 0; i < schema_->num_fields(); ++i) builders_.push_back(builder_->GetField(i));
     rows_ = 0;
     int64_t bytes = 0;
     while (rows_ < kBatchRows && bytes < kBatchBytes) {
@@ -173,21 +176,21 @@ class CopyAnswer : public ServerAnswer {
       int16_t columns = 0;
       if (!bytes.Take(&columns)) return Broken();
       if (columns == -1) return {};
-      if (columns != schema_->num_fields()) return Broken();
-      for (int i = 0; i < columns; ++i) {
+      if (columns != std::ssize(builders_)) return Broken();
+      for (size_t i = 0; i < builders_.size(); ++i) {
         int32_t size = 0;
         std::string_view value;
         if (!bytes.Take(&size)) return Broken();
         if (size == -1) {
-          TRANCHE_ARROW_TRY("hold", "a row", builder_->GetField(i)->AppendNull());
+          TRANCHE_ARROW_TRY("hold", "a row", builders_[i]->AppendNull());
           continue;
         }
         if (!bytes.Take(size, &value)) return Broken();
         const Taken taken = Append(i, value);
         if (taken == Taken::kBroken) return Broken();
         if (taken == Taken::kValue) continue;
-        misread.push_back({rows_, static_cast<size_t>(i)});
-        TRANCHE_ARROW_TRY("hold", "a row", builder_->GetField(i)->AppendNull());
+        misread.push_back({rows_, i});
+        TRANCHE_ARROW_TRY("hold", "a row", builders_[i]->AppendNull());
       }
       ++rows_;
     }
@@ -195,21 +198,25 @@ class CopyAnswer : public ServerAnswer {
   }
 
   template <typename Builder, typename Number>
-  Taken AppendNumber(int column, std::string_view value) {
+  Taken AppendNumber(size_t column, std::string_view value) {
     Number number{};
     if (value.size() != sizeof number || !Bytes(value).Take(&number)) return Taken::kBroken;
-    return Done(
-        builder_->GetFieldAs<Builder>(column)->Append(std::bit_cast<typename Builder::value_type>(number)));
+    return Done(As<Builder>(column).Append(std::bit_cast<typename Builder::value_type>(number)));
+  }
+
+  template <typename Builder>
+  Builder& As(size_t column) {
+    return static_cast<Builder&>(*builders_[column]);
   }
 
   static Taken Done(const arrow::Status& status) { return status.ok() ? Taken::kValue : Taken::kBroken; }
 
-  Taken Append(int column, std::string_view value) {
+  Taken Append(size_t column, std::string_view value) {
     Bytes bytes(value);
-    switch (schema_->field(column)->type()->id()) {
+    switch (types_[column]) {
       case Type::BOOL:
         if (value.size() != 1) return Taken::kBroken;
-        return Done(builder_->GetFieldAs<arrow::BooleanBuilder>(column)->Append(value[0] != 0));
+        return Done(As<arrow::BooleanBuilder>(column).Append(value[0] != 0));
       case Type::INT16:
         return AppendNumber<arrow::Int16Builder, int16_t>(column, value);
       case Type::INT32:
@@ -223,48 +230,45 @@ class CopyAnswer : public ServerAnswer {
       case Type::TIME64:
         return AppendNumber<arrow::Time64Builder, int64_t>(column, value);
       case Type::BINARY:
-        return Done(builder_->GetFieldAs<arrow::BinaryBuilder>(column)->Append(value));
+        return Done(As<arrow::BinaryBuilder>(column).Append(value));
       case Type::DECIMAL128:
         return AppendDecimal(column, value);
       case Type::DATE32: {
         int32_t number = 0;
         if (value.size() != sizeof number || !bytes.Take(&number)) return Taken::kBroken;
         const Taken taken = TakeDate(number, &number);
-        return taken != Taken::kValue
-                   ? taken
-                   : Done(builder_->GetFieldAs<arrow::Date32Builder>(column)->Append(number));
+        return taken != Taken::kValue ? taken : Done(As<arrow::Date32Builder>(column).Append(number));
       }
       case Type::TIMESTAMP: {
         int64_t number = 0;
         if (value.size() != sizeof number || !bytes.Take(&number)) return Taken::kBroken;
         const Taken taken = TakeTimestamp(number, &number);
-        return taken != Taken::kValue
-                   ? taken
-                   : Done(builder_->GetFieldAs<arrow::TimestampBuilder>(column)->Append(number));
+        return taken != Taken::kValue ? taken : Done(As<arrow::TimestampBuilder>(column).Append(number));
       }
       case Type::INTERVAL_MONTH_DAY_NANO:
         return AppendInterval(column, bytes);
       default:
         if (checks_text_ && !arrow::util::ValidateUTF8(value)) return Taken::kMisfit;
-        return Done(builder_->GetFieldAs<arrow::StringBuilder>(column)->Append(value));
+        return Done(As<arrow::StringBuilder>(column).Append(value));
     }
   }
 
-  Taken AppendDecimal(int column, std::string_view value) {
-    const auto& type = static_cast<const arrow::Decimal128Type&>(*schema_->field(column)->type());
+  Taken AppendDecimal(size_t column, std::string_view value) {
+    const auto& type =
+        static_cast<const arrow::Decimal128Type&>(*schema_->field(static_cast<int>(column))->type());
     arrow::Decimal128 decimal;
     const Taken taken = TakeNumeric(value, type.scale(), &decimal);
     if (taken != Taken::kValue) return taken;
     if (!decimal.FitsInPrecision(type.precision())) return Taken::kMisfit;
-    return Done(builder_->GetFieldAs<arrow::Decimal128Builder>(column)->Append(decimal));
+    return Done(As<arrow::Decimal128Builder>(column).Append(decimal));
   }
 
-  Taken AppendInterval(int column, Bytes bytes) {
+  Taken AppendInterval(size_t column, Bytes bytes) {
     arrow::MonthDayNanoIntervalType::MonthDayNanos value{};
     int64_t micros = 0;
     if (!bytes.Take(&micros) || !bytes.Take(&value.days) || !bytes.Take(&value.months)) return Taken::kBroken;
     if (__builtin_mul_overflow(micros, int64_t{1000}, &value.nanoseconds)) return Taken::kMisfit;
-    return Done(builder_->GetFieldAs<arrow::MonthDayNanoIntervalBuilder>(column)->Append(value));
+    return Done(As<arrow::MonthDayNanoIntervalBuilder>(column).Append(value));
   }
 
   static Error Broken() {
@@ -273,8 +277,10 @@ class CopyAnswer : public ServerAnswer {
 
   PostgresConnection& connection_;
   std::shared_ptr<arrow::Schema> schema_;
+  std::vector<Type::type> types_;
   const bool checks_text_;
   std::unique_ptr<arrow::RecordBatchBuilder> builder_;
+  std::vector<arrow::ArrayBuilder*> builders_;  // of the batch at hand
   int64_t rows_ = 0;
   bool first_ = true;
   bool ended_ = false;
