@@ -142,6 +142,33 @@ def a_limit_that_is_reached_late(place):
 
 
 @test
+def segments_go_when_their_rows_are_stored(place):
+    """Killed when many are gone; what is read again is known by their digests, and another input by them too."""
+    rows = 200_000
+    place.write("job.yaml", "job: test\ncollect: {rows: {csv: {path: rows.csv, types: {id: bigint, v: text}}}}\n"
+                            "store: {lite: {sqlite: {path: out.db, table: t}, batch: {rows: 5000}}}\n")
+    place.rows("rows.csv", range(rows))
+    process = place.program.start(place.folder, "run", "job.yaml", *SMALL, failpoint="batch.committed:hold@30")
+    try:
+        end = time.monotonic() + 60
+        while stored(place) < 150_000 and time.monotonic() < end:
+            time.sleep(0.05)
+        require(stored(place) == 150_000, "it did not come to the 30th batch")
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    with sqlite3.connect(place.folder / ".tranche/test/state.db") as state:
+        [(all_of_them, gone)] = state.execute("SELECT count(*), sum(dropped) FROM segment").fetchall()
+    there = list((place.folder / ".tranche/test/spool").glob("*/*.arrow"))
+    require(gone > 20 and len(there) == all_of_them - gone, f"{all_of_them} segments, {gone} dropped, {len(there)} files")
+    place.run(*SMALL)
+    found = place.sqlite("SELECT count(*), count(DISTINCT id), sum(id) FROM t")
+    require(found == [(rows, rows, rows * (rows - 1) // 2)], f"{found}")
+    report = (place.folder / ".tranche/test/report-1.html").read_text()
+    require(">v0<" in report, "the report has no sample of the rows")
+
+
+@test
 def what_would_come_otherwise_waits(place):
     """random() and now(), an order over all rows, a share of rejects: the stage is sealed first."""
     for name, steps, rejects in (("random", "[{derive: {r: random()}}]", "0"), ("now", "[{derive: {r: now()}}]", "0"),

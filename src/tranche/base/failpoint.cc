@@ -20,7 +20,7 @@ constexpr std::string_view kNames[] = {
     "batch.committed",   "part.written",     "part.synced",          "part.journalled", "direct.written",
     "direct.journalled", "publish.before",   "publish.intent",       "publish.renamed", "publish.synced",
     "replace.swapped",   "publish.recorded", "store.finished",       "ledger.finished", "run.balanced",
-    "run.finished",      "spool.removed",    "replace.renamed",
+    "run.finished",      "spool.removed",    "replace.renamed",      "segment.dropped",
 };
 
 enum class Action { kNone, kKill, kHold, kError, kTell };

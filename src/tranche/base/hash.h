@@ -19,6 +19,7 @@ class Hasher {
  public:
   Hasher();
   Hasher(Hasher&&) noexcept;
+  Hasher& operator=(Hasher&&) noexcept;
   ~Hasher();
   void Update(std::string_view bytes);
   std::string Hex() const;  // of all bytes so far

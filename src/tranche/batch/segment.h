@@ -25,6 +25,8 @@ struct SegmentInfo {
   Span span;             // its rows' numbers in the stage
   int64_t bytes = 0;     // size of the file
   std::string checksum;  // HashFile
+  std::string digest;    // RowDigest of its rows, where somebody compares it
+  bool dropped = false;  // its rows are where they belong, and its file may be gone
 };
 
 std::string SegmentPath(const std::string& folder, int number);
@@ -59,9 +61,11 @@ class Spool {
   void Append(SegmentInfo segment);  // its rows follow those that are there
   void Seal();                       // no more will come
   void GiveUp();                     // the same, and those that read it get an error
+  // Removes the segments that end at `row` or before; the first one stays, for people to see.
+  void Drop(int64_t row);
 
-  // Checks that the segments tile the rows, and that each is there with its size and checksum; damage is an
-  // error that names the file.
+  // Checks that the segments tile the rows, and that each that was not dropped is there with its size and
+  // checksum; damage is an error that names the file.
   Status Verify() const;
 
   // Rows of `span` piece by piece in order (pieces as they were written, cut at the span's ends).

@@ -92,6 +92,11 @@ class SpoolReader : public Spool::Reader {
     if (!open_ || at_ >= segment_end_) {
       TRANCHE_ASSIGN(auto segment, spool_.Await(at_));
       if (!segment) return nullptr;
+      if (segment->dropped) {
+        return Fail(Code::kOutside, "rows {} to {} are missing in a store that had them, and spooled no more",
+                    segment->span.from, segment->span.to)
+            .Hint("bring the store back to where it was; or --again: give the run up (what it stored stays)");
+      }
       std::string path = SegmentPath(spool_.folder(), segment->number);
       TRANCHE_ASSIGN(open_, OpenSegment::Open(std::move(path), *segment, *spool_.schema()));
       segment_end_ = segment->span.to;
@@ -142,6 +147,14 @@ void Spool::Append(SegmentInfo segment) {
 }
 
 void Spool::Seal() { growth_->Set(Growth::State::kSealed); }
+void Spool::Drop(int64_t row) {
+  const std::scoped_lock lock(growth_->mutex);
+  for (SegmentInfo& segment : growth_->segments) {
+    if (segment.number == 0 || segment.dropped || segment.span.to > row) continue;
+    segment.dropped = true;
+    (void)RemoveFile(SegmentPath(folder_, segment.number));  // what stays goes with the run's folder
+  }
+}
 void Spool::GiveUp() { growth_->Set(Growth::State::kGivenUp); }
 
 int64_t Spool::rows() const {
@@ -179,7 +192,7 @@ Status Spool::Verify() const {
       return Damaged(path, "it does not follow the segment before it");
     }
     row = segment.span.to;
-    TRANCHE_TRY(VerifySegment(path, segment));
+    if (!segment.dropped) TRANCHE_TRY(VerifySegment(path, segment));
   }
   return {};
 }

@@ -236,9 +236,36 @@ Status Execution::StoreWhileItGrows(const PlannedStage& stage, const std::string
     }
     if (store.stage != stage.name || store.sink->whole() || (!streams && !store.sink->aside())) continue;
     if (!store.sink->aside()) TRANCHE_TRY(NoteStoring(kWhileRead));
+    if (streams && Drops(stage)) {
+      workers_[i]->OnStored(
+          [this, &stage, id, kept = Spool(spool)]() mutable { DropStored(stage, id, kept); });
+    }
     Start(i, id, spool);
   }
   return {};
+}
+
+bool Execution::Drops(const PlannedStage& stage) const {
+  const bool read_again = std::ranges::any_of(plan_.stages, [&](const PlannedStage& later) {
+    return std::ranges::find(later.stages, stage.name) != later.stages.end();
+  });
+  const bool judged =
+      std::ranges::any_of(stage.guards, [](const Guard& guard) { return guard.when == Guard::When::kAfter; });
+  return !read_again && !judged && !context_.keeps;
+}
+
+void Execution::DropStored(const PlannedStage& stage, const std::string& id, Spool& spool) {
+  const std::scoped_lock lock(dropping_);
+  int64_t row = spool.rows();
+  for (size_t i = 0; i < plan_.stores.size(); ++i) {
+    if (plan_.stores[i].stage == stage.name) row = std::min(row, workers_[i]->stored_to());
+  }
+  const std::vector<SegmentInfo> segments = spool.segments();
+  const bool some = std::ranges::any_of(segments, [&](const SegmentInfo& segment) {
+    return segment.number > 0 && !segment.dropped && segment.span.to <= row;
+  });
+  // What could not be noted stays until the run is finished.
+  if (some && context_.state.DropSegments(id, row) && Failpoint("segment.dropped")) spool.Drop(row);
 }
 
 // They finish the batches in hand.

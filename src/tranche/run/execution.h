@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,9 @@ class Execution {
   bool Streams(const PlannedStage& stage) const;
   // Starts the stores of a stage that grows; an error of one that has begun ends the run.
   Status StoreWhileItGrows(const PlannedStage& stage, const std::string& id, const Spool& spool, bool flows);
+  // A segment goes when all stores of its stage have its rows.
+  bool Drops(const PlannedStage& stage) const;
+  void DropStored(const PlannedStage& stage, const std::string& id, Spool& spool);
   void EndStores();
   Status MakeWorkers();
   // Lets the store take the stage's rows, in a thread of its own.
@@ -58,6 +62,7 @@ class Execution {
   Plan plan_;
   std::map<std::string, SealedStage> sealed_;
   std::vector<std::unique_ptr<StoreWorker>> workers_;
+  std::mutex dropping_;
   struct Storing;
   // By the number of the store; each goes before its worker.
   std::map<size_t, std::unique_ptr<Storing>> under_way_;

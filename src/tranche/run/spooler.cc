@@ -12,6 +12,7 @@
 #include "tranche/base/hash.h"
 #include "tranche/batch/arrow_error.h"
 #include "tranche/batch/cutter.h"
+#include "tranche/batch/row_digest.h"
 
 namespace tranche {
 namespace {
@@ -82,12 +83,13 @@ Reject ParseMark(std::string_view mark, int64_t row) {
 // tally.
 class Sealer {
  public:
-  Sealer(RunContext& context, const std::string& stage_id, int64_t segment_bytes,
+  Sealer(RunContext& context, const std::string& stage_id, int64_t segment_bytes, bool steady,
          std::vector<SegmentInfo> kept, std::function<Status(const Spool&)> flows, StageTally& tally)
       : context_(context),
         stage_id_(stage_id),
         folder_(context.SpoolFolder(stage_id)),
         segment_bytes_(segment_bytes),
+        steady_(steady),
         kept_segments_(std::move(kept)),
         flows_(std::move(flows)),
         tally_(tally) {}
@@ -106,13 +108,10 @@ class Sealer {
       }
     }
     spool_.emplace(folder_, arrow::schema(std::move(kept)));
-    for (SegmentInfo& segment : kept_segments_) spool_->Append(std::move(segment));
+    for (const SegmentInfo& segment : kept_segments_) spool_->Append(segment);
     number_ = static_cast<int>(kept_segments_.size());
     TRANCHE_TRY(spool_->Verify());
-    if (number_ > 0) {
-      kept_rows_ = spool_->rows();
-      TRANCHE_ASSIGN(before_, spool_->Read({0, kept_rows_}));
-    }
+    if (steady_) digest_.emplace(*spool_->schema());
     TRANCHE_TRY(MakeFolders(folder_));
     return number_ > 0 ? flows_(*spool_) : Status();
   }
@@ -124,7 +123,7 @@ class Sealer {
     if (rows->num_rows() == 0) return {};
     if (rows_column_ >= 0) Fold(*rows);
     TRANCHE_ARROW_ASSIGN(auto selected, "take columns of", "a stage", rows->SelectColumns(kept_));
-    if (tally_.rows < kept_rows_) TRANCHE_TRY(PassOver(selected));
+    if (passed_ < kept_segments_.size()) TRANCHE_TRY(PassOver(selected));
     if (selected->num_rows() == 0) return {};
     // Not many rows more than a segment has room for: the engine hands on more of them at a time.
     const int64_t bytes = std::max<int64_t>(RowBytes(*selected, 0, selected->num_rows()), 1);
@@ -136,7 +135,7 @@ class Sealer {
   }
 
   Status Close() {
-    if (tally_.rows < kept_rows_) return Differs();
+    if (passed_ < kept_segments_.size()) return Differs();
     if (writer_ != nullptr) TRANCHE_TRY(SealSegment());
     TRANCHE_TRY(FlushRejects());
     spool_->Seal();
@@ -151,7 +150,9 @@ class Sealer {
       if (number_ > 0) TRANCHE_TRY(flows_(*spool_));
       TRANCHE_ASSIGN(writer_, SegmentWriter::Make(folder_, number_, tally_.rows, spool_->schema()));
     }
-    TRANCHE_TRY(writer_->Write(rows));
+    TRANCHE_ASSIGN(const auto plain, PlainRows(rows, spool_->schema()));
+    TRANCHE_TRY(writer_->Write(*plain));
+    if (digest_) TRANCHE_TRY(digest_->Add(*plain));
     tally_.rows += rows.num_rows();
     context_.progress.rows_read += rows.num_rows();
     if (writer_->bytes_written() >= segment_bytes_) return SealSegment();
@@ -193,26 +194,27 @@ class Sealer {
 
   // Takes the rows away that the kept segments have; they must be the same.
   Status PassOver(std::shared_ptr<arrow::RecordBatch>& rows) {
-    TRANCHE_ASSIGN(auto plain, PlainRows(*rows, spool_->schema()));
-    int64_t passed = 0;
-    while (passed < plain->num_rows() && tally_.rows < kept_rows_) {
-      if (before_rows_ == nullptr || before_rows_->num_rows() == 0) {
-        TRANCHE_ASSIGN(before_rows_, before_->Next());
-        if (before_rows_ == nullptr) return Differs();
-      }
-      const int64_t count = std::min(plain->num_rows() - passed, before_rows_->num_rows());
-      const bool same =
-          plain->Slice(passed, count)
-              ->Equals(*before_rows_->Slice(0, count), /*check_metadata=*/false,
-                       arrow::EqualOptions::Defaults().nans_equal(true).signed_zeros_equal(false));
-      if (!same) return Differs();
-      before_rows_ = before_rows_->Slice(count);
-      passed += count;
+    TRANCHE_ASSIGN(const auto plain, PlainRows(*rows, spool_->schema()));
+    int64_t from = 0;
+    while (from < plain->num_rows() && passed_ < kept_segments_.size()) {
+      const SegmentInfo& segment = kept_segments_[passed_];
+      const int64_t count = std::min(plain->num_rows() - from, segment.span.to - tally_.rows);
+      TRANCHE_TRY(digest_->Add(*plain->Slice(from, count)));
+      from += count;
       tally_.rows += count;
       context_.progress.rows_read += count;
+      if (tally_.rows < segment.span.to) break;
+      if (TakeDigest() != segment.digest) return Differs();
+      ++passed_;
     }
-    rows = rows->Slice(passed);
+    rows = rows->Slice(from);
     return {};
+  }
+
+  std::string TakeDigest() {
+    std::string hex = digest_->Hex();
+    digest_.emplace(*spool_->schema());
+    return hex;
   }
 
   static Error Differs() {
@@ -224,6 +226,7 @@ class Sealer {
   Status SealSegment() {
     TRANCHE_ASSIGN(SegmentInfo segment, writer_->Seal());
     writer_.reset();
+    if (digest_) segment.digest = TakeDigest();
     ++number_;
     tally_.bytes += segment.bytes;
     TRANCHE_TRY(context_.state.AddSegment(stage_id_, segment, pending_.Take()));
@@ -237,7 +240,8 @@ class Sealer {
   std::string stage_id_;
   std::string folder_;
   int64_t segment_bytes_;
-  std::vector<SegmentInfo> kept_segments_;     // until it is open
+  bool steady_;  // another making of it passes over these rows
+  const std::vector<SegmentInfo> kept_segments_;
   std::function<Status(const Spool&)> flows_;  // a segment is there, and rows come that are not in it
   StageTally& tally_;
   std::optional<Spool> spool_;
@@ -246,9 +250,8 @@ class Sealer {
   int rows_column_ = -1;
   int64_t arrived_ = 0;
   int number_ = 0;
-  int64_t kept_rows_ = 0;
-  std::unique_ptr<Spool::Reader> before_;  // over those
-  std::shared_ptr<arrow::RecordBatch> before_rows_;
+  size_t passed_ = 0;                // of the kept segments
+  std::optional<RowDigest> digest_;  // of the segment at hand
   std::unique_ptr<SegmentWriter> writer_;
   PendingRejects pending_;
 };
@@ -291,9 +294,9 @@ Result<StageTally> StageTally::Parse(std::string_view text) {
   return tally;
 }
 
-Result<std::string> RegisterSpool(Engine& engine, const Spool& spool) {
-  return engine.Register(spool.schema(), [&spool]() -> Result<std::unique_ptr<Reader>> {
-    TRANCHE_ASSIGN(auto reader, spool.Read({0, spool.rows()}));
+Result<std::string> RegisterSpool(Engine& engine, const Spool& spool, std::optional<int64_t> rows) {
+  return engine.Register(spool.schema(), [&spool, rows]() -> Result<std::unique_ptr<Reader>> {
+    TRANCHE_ASSIGN(auto reader, spool.Read({0, rows.value_or(spool.rows())}));
     return std::unique_ptr<Reader>(new SpoolReader(spool, std::move(reader)));
   });
 }
@@ -438,7 +441,7 @@ Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::stri
                                       std::vector<SegmentInfo> kept, StageTally& tally) {
   TRANCHE_ASSIGN(Composed composed, Compose(stage, stage.query, sealed));
   auto flows = [&](const Spool& spool) { return begun(id, spool, /*flows=*/true); };
-  Sealer sealer(context_, id, SegmentBytes(stage), std::move(kept), flows, tally);
+  Sealer sealer(context_, id, SegmentBytes(stage), stage.steady, std::move(kept), flows, tally);
   auto spool = [&]() -> Status {
     TRANCHE_ASSIGN(auto reader, context_.engine.Run({composed.sql, &context_.job.values}));
     TRANCHE_TRY(sealer.Open(*reader->schema()));

@@ -88,8 +88,9 @@ class Spooler {
   Sources& sources_;
 };
 
-// Registers a reader over a whole spool with the engine: "SELECT * FROM <returned>".
-Result<std::string> RegisterSpool(Engine& engine, const Spool& spool);
+// Registers a reader over a spool, or its first `rows`, with the engine: "SELECT * FROM <returned>".
+Result<std::string> RegisterSpool(Engine& engine, const Spool& spool,
+                                  std::optional<int64_t> rows = std::nullopt);
 
 // "(SELECT <visible columns> FROM <registered spool>)".
 SqlText SpoolRelation(const Spool& spool, const std::string& registered, bool hidden);

@@ -59,6 +59,7 @@ Status StoreWorker::Open(std::shared_ptr<arrow::Schema> schema, std::string stag
     context_.log.Info("resumed", {{"store", name()}, {"committed", opened_.counts.sent}, {"of", rows}});
   }
   begun_ = context_.clock.SteadyNanos();
+  Advance();
   return Failpoint("resume.gaps");
 }
 
@@ -114,9 +115,12 @@ Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
       case WriteReport::Outcome::kAlreadyCommitted: {
         const double seconds = (context_.clock.SteadyNanos() - begun) / 1e9;
         Note(report, batch.span, seconds, attempt - 1);
-        const std::scoped_lock lock(mutex_);
-        if (sizer_ && lane.warm && attempt == 1) sizer_->Stored(batch.span.rows(), seconds);
-        lane.warm = true;
+        {
+          const std::scoped_lock lock(mutex_);
+          if (sizer_ && lane.warm && attempt == 1) sizer_->Stored(batch.span.rows(), seconds);
+          lane.warm = true;
+        }
+        Advance();
         return {};
       }
       case WriteReport::Outcome::kFenced:
@@ -136,6 +140,15 @@ Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
           .Hint("run it again to resume");
     }
   }
+}
+
+void StoreWorker::Advance() {
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto& spans = opened_.committed.spans();
+    stored_to_ = spans.empty() || spans.front().from > 0 ? 0 : spans.front().to;
+  }
+  if (on_stored_) on_stored_();
 }
 
 void StoreWorker::Note(const WriteReport& report, Span span, double seconds, int retries) {
@@ -211,6 +224,7 @@ void StoreWorker::TakeBack() {
   context_.budget.TakeBack("store " + name(), opened_.counts.rejected);
   context_.progress.rows_stored -= opened_.counts.stored;
   opened_ = {};
+  stored_to_ = 0;
 }
 
 Status StoreWorker::Forget() {
@@ -278,10 +292,14 @@ constexpr int64_t kSampleReads = 400'000;  // beyond that many rows only the fir
 
 // A sample is for the report: without one the run is as good.
 void StoreWorker::Sample(const Spool& spool) {
-  auto reader = RegisterSpool(*engine_, spool);
+  // The first segment is always there.
+  const std::vector<SegmentInfo> segments = spool.segments();
+  const bool dropped = std::ranges::any_of(segments, &SegmentInfo::dropped);
+  const int64_t there = dropped ? segments.front().span.to : spool.rows();
+  auto reader = RegisterSpool(*engine_, spool, there);
   if (!reader) return;
   const std::string rows = SpoolRelation(spool, *reader, /*hidden=*/false).text();
-  const int64_t stride = spool.rows() > kSampleReads ? 1 : (spool.rows() + kSampleRows - 1) / kSampleRows;
+  const int64_t stride = dropped || there > kSampleReads ? 1 : (there + kSampleRows - 1) / kSampleRows;
   std::string sql = fmt::format("FROM {} LIMIT {}", rows, kSampleRows);
   if (stride > 1) {
     sql =

@@ -130,16 +130,23 @@ class SqliteState : public State {
     return Write([&]() -> Status {
       TRANCHE_ASSIGN(std::string run, RunOfUnsealed(stage_id));
       TRANCHE_TRY(database_->Execute(
-          "INSERT INTO segment (stage, number, \"from\", \"to\", bytes, checksum) SELECT ?1, ?2, ?3, ?4, ?5, "
-          "?6 "
+          "INSERT INTO segment (stage, number, \"from\", \"to\", bytes, checksum, digest, dropped) "
+          "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0 "
           "WHERE (SELECT count(*) = ?2 AND coalesce(max(\"to\"), 0) = ?3 FROM segment WHERE stage = ?1)",
           {stage_id, int64_t{segment.number}, segment.span.from, segment.span.to, segment.bytes,
-           segment.checksum}));
+           segment.checksum, segment.digest}));
       if (database_->changes() != 1) {
         return Fail(Code::kInternal, "segment {} does not follow the last one of stage {}", segment.number,
                     stage_id);
       }
       return InsertRejects(run, "segment", LastRow(), rejects);
+    });
+  }
+
+  Status DropSegments(const std::string& stage_id, int64_t row) override {
+    return Write([&]() -> Status {
+      return database_->Execute(
+          "UPDATE segment SET dropped = 1 WHERE stage = ? AND number > 0 AND \"to\" <= ?", {stage_id, row});
     });
   }
 
@@ -170,12 +177,15 @@ class SqliteState : public State {
 
   Result<std::vector<SegmentInfo>> Segments(const std::string& stage_id) override {
     return Read<SegmentInfo>(
-        "SELECT number, \"from\", \"to\", bytes, checksum FROM segment WHERE stage = ? ORDER BY number",
+        "SELECT number, \"from\", \"to\", bytes, checksum, digest, dropped FROM segment WHERE stage = ? "
+        "ORDER BY number",
         {stage_id}, [](const Statement& row) {
           return SegmentInfo{.number = static_cast<int>(row.Int(0)),
                              .span = {row.Int(1), row.Int(2)},
                              .bytes = row.Int(3),
-                             .checksum = Text(row, 4)};
+                             .checksum = Text(row, 4),
+                             .digest = Text(row, 5),
+                             .dropped = row.Int(6) != 0};
         });
   }
 

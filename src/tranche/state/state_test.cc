@@ -318,7 +318,7 @@ TEST_F(StateTest, FilesOfOthersAreRefused) {
   Open();
   {
     auto raw = sqlite::Database::Open(path_, sqlite::Access::kReadWrite).value();
-    ASSERT_TRUE(raw->Execute("PRAGMA user_version = 3"));
+    ASSERT_TRUE(raw->Execute("PRAGMA user_version = 4"));
   }
   EXPECT_THAT(State::Open(folder_).error().message, HasSubstr("written by a newer tranche"));
   EXPECT_THAT(State::OpenReadOnly(folder_).error().message, HasSubstr("written by a newer tranche"));
