@@ -242,7 +242,11 @@ Error MariaDbConnection::Failed(unsigned number, std::string_view state, std::st
   for (size_t at = message.find(database_); at != std::string::npos; at = message.find(database_, at)) {
     message.erase(at, database_.size());
   }
-  if (fault_.kind == Fault::Kind::kLost) return Lost(std::move(message));
+  if (fault_.kind == Fault::Kind::kLost) {
+    Error error = Lost(std::move(message));
+    if (number == 1290 || number == 1836) error.hint = "the server takes no writes: is it a standby?";
+    return error;
+  }
   Error error = Fail(fault_.kind == Fault::Kind::kRow ? Code::kData : Code::kOutside, "{}", message);
   if (number == 1021 || number == 1114) {
     error.hint = "the server has no room: free its disk, then run this again";
