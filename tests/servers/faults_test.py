@@ -23,7 +23,7 @@ from harness import toolset  # noqa: E402
 
 toolset.use()
 from harness.program import difference  # noqa: E402
-from servers.postgres import PASSWORD, Postgres, binaries  # noqa: E402
+from servers.postgres import PASSWORD, Postgres  # noqa: E402
 from servers.postgres_test import Case, held_before_commit, rows  # noqa: E402
 from servers.suite import main  # noqa: E402
 
@@ -169,8 +169,7 @@ class Session:
     """A session beside the run, held open."""
 
     def __init__(self, server, database):
-        self.process = subprocess.Popen([f"{binaries()}/psql", "-X", "-q", "-h", server.folder, "-p", str(server.port), "-U",
-                                         "tranche", "-d", database], stdin=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(server.client(database), stdin=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL)
 
     def say(self, sql):
         self.process.stdin.write(sql + ";\n")
@@ -261,6 +260,7 @@ class Between:
                 server = socket.create_connection(("127.0.0.1", self.port_of_server))
                 self.open.append(server)
                 for one, other in ((session, server), (server, session)):
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
 
     @staticmethod

@@ -26,7 +26,6 @@ port={port}
 ssl-ca={folder}/ca.pem
 ssl-cert={folder}/server.crt
 ssl-key={folder}/server.key
-require_secure_transport=ON
 character-set-server=utf8mb4
 skip-name-resolve
 innodb_flush_log_at_trx_commit={durable}
@@ -74,7 +73,8 @@ class MariaDb:
                                       "--auth-root-authentication-method=normal", "--skip-test-db"),
                            cwd="/", check=True, capture_output=True)
             self.start()
-            self.sql(f"CREATE USER 'tranche'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL; GRANT ALL ON *.* TO 'tranche'@'127.0.0.1'")
+            self.sql(f"CREATE USER 'tranche'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL; GRANT ALL ON *.* TO 'tranche'@'127.0.0.1'; "
+                     f"CREATE USER 'plain'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO 'plain'@'127.0.0.1'")
             return self
         except BaseException:
             self.__exit__()
@@ -121,6 +121,14 @@ class MariaDb:
 
     def url(self, database, user="tranche", password=PASSWORD):
         return f"mariadb://{user}:{password}@127.0.0.1:{self.port}/{database}?sslrootcert={self.folder}/ca.pem"
+
+    def plain_url(self, database, port):
+        """Without TLS: whoever stands at that port sees what is said."""
+        return f"mariadb://plain:{PASSWORD}@127.0.0.1:{port}/{database}?sslmode=disable"
+
+    def client(self, database):
+        """The command of a session that reads SQL from its input."""
+        return ["mariadb", "--no-defaults", "--protocol=socket", "-uroot", "-S", str(self.folder / "socket"), "--batch", database]
 
     def sql(self, text, database="mysql", delimiter=";"):
         """Rows as lists of text; NULL is \\N. Names stand in double quotes, as PostgreSQL has them."""

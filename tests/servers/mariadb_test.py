@@ -288,7 +288,7 @@ TESTS = (shared.every_mode_stores_and_rejects, shared.changes_are_done_in_order,
          keys_are_judged_by_their_collation, another_unique_key_is_a_reject, a_signal_in_a_trigger, mistakes, replace_is_one_step,
          settings_of_the_server_change_nothing,
          shared.before_and_after_run_once, shared.changed_between_crash_and_resume, shared.two_at_once,
-         shared.zombie_commits_after_resume, answer_to_commit_is_lost, a_deadlock_is_tried_again, shared.secrets_are_shown_nowhere, proves,
+         shared.paused_process_is_fenced, answer_to_commit_is_lost, a_deadlock_is_tried_again, shared.secrets_are_shown_nowhere, proves,
          shared.parallel_lanes_are_killed, shared.killed_at_every_failpoint, shared.server_is_killed)
 
 

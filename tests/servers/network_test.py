@@ -129,21 +129,26 @@ def sessions_are_ended_in_mid_copy(program, server, options):
     return f"{ended.total()} sessions"
 
 
+def is_commit(data):
+    """The last thing that a client says: a message of PostgreSQL, or of MariaDB."""
+    return data.endswith((b"Q\0\0\0\x0bCOMMIT\0", b"\7\0\0\0\3COMMIT"))
+
+
 class AroundCommit(Between):
-    """Spoils every third COMMIT of a batch: `answer` lets it through and loses the answer, `before` loses the COMMIT itself, `late`
+    """Spoils every third COMMIT, at most so many: `answer` lets it through and loses the answer, `before` loses the COMMIT itself, `late`
     cuts the client off and hands the COMMIT on a while later."""
 
-    def __init__(self, port, how):
-        self.how, self.commits, self.spoiled = how, 0, collections.Counter()
+    def __init__(self, port, how, most=1 << 30):
+        self.how, self.most, self.commits, self.spoiled = how, most, 0, collections.Counter()
         super().__init__(port)
 
     def _pass(self, one, other):
         to_server = other.getpeername()[1] == self.port_of_server
         with contextlib.suppress(OSError):
             while data := one.recv(65536):
-                if to_server and data.startswith(b"Q") and data[5:].startswith(b"COMMIT\0"):
+                if to_server and is_commit(data):
                     self.commits += 1
-                    if self.commits % 3 == 2:
+                    if self.commits % 3 == 2 and self.spoiled.total() < self.most:
                         how = self.how[self.spoiled.total() % len(self.how)]
                         self.spoiled[how] += 1
                         return self.spoil(how, one, other, data)

@@ -27,6 +27,7 @@ max_wal_size = 2GB
 ACCESS = """
 local all all trust
 hostssl all all 127.0.0.1/32 scram-sha-256
+host all plain 127.0.0.1/32 scram-sha-256
 host plain all 127.0.0.1/32 scram-sha-256
 """
 
@@ -110,6 +111,7 @@ class Postgres:
             (self.data / "pg_hba.conf").write_text(ACCESS)
             self.start()
             self.sql("CREATE DATABASE plain")
+            self.sql(f"CREATE ROLE plain SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
             return self
         except BaseException:
             self.__exit__()
@@ -170,6 +172,14 @@ class Postgres:
 
     def url(self, database, user="tranche", password=PASSWORD):
         return f"postgres://{user}:{password}@127.0.0.1:{self.port}/{database}?sslrootcert={self.folder}/ca.pem"
+
+    def plain_url(self, database, port):
+        """Without TLS: whoever stands at that port sees what is said."""
+        return f"postgres://plain:{PASSWORD}@127.0.0.1:{port}/{database}?sslmode=disable"
+
+    def client(self, database):
+        """The command of a session that reads SQL from its input."""
+        return [f"{binaries()}/psql", "-X", "-q", "-h", str(self.folder), "-p", str(self.port), "-U", "tranche", "-d", database]
 
     def sql(self, text, database="postgres"):
         """Rows as lists of text; NULL is \\N."""

@@ -304,8 +304,8 @@ def held_before_commit(program, case, batch):
     return process
 
 
-def zombie_commits_after_resume(program, server):
-    """A stopped process is taken over; when it wakes up it stores nothing more."""
+def paused_process_is_fenced(program, server):
+    """The third of the protocol's tests: a stopped process is taken over; when it wakes up it stores nothing more."""
     case, wanted, bad = made(program, server, "append", batch="rows: 500")
     with case:
         process = held_before_commit(program, case, 2)
@@ -316,8 +316,9 @@ def zombie_commits_after_resume(program, server):
         assert code == 0, f"the other one: exit code {code}; it said\n{err}{out}"
         process.send_signal(signal.SIGCONT)
         _, err = process.communicate(timeout=60)
-        assert process.returncode != 0, "the process that was taken over ended well"
+        assert process.returncode == 4, f"the one that was taken over: exit code {process.returncode}; it said\n{err}"
         case.expect(wanted)
+        case.expect_rejects(bad)
 
 
 def two_at_once(program, server):
@@ -539,7 +540,7 @@ def add_options(parser):
 
 TESTS = (every_mode_stores_and_rejects, changes_are_done_in_order, bisects, types_round_trip, mistakes, deferred_constraints, a_trigger_that_drops_rows,
          replace_keeps_what_depends, before_and_after_run_once, changed_between_crash_and_resume, two_at_once,
-         zombie_commits_after_resume, answer_to_commit_is_lost, secrets_are_shown_nowhere, parallel_lanes_are_killed,
+         paused_process_is_fenced, answer_to_commit_is_lost, secrets_are_shown_nowhere, parallel_lanes_are_killed,
          killed_at_every_failpoint, server_is_killed)
 
 

@@ -6,7 +6,6 @@ bad rows goes into PostgreSQL while the program is killed again and again and th
     tests/servers/soak_test.py --server mariadb --kills 10000
     tests/servers/soak_test.py -k scene --rows 10000000 --bad 1000
 """
-import argparse
 import json
 import pathlib
 import random
@@ -23,8 +22,6 @@ from servers.mariadb import MariaDb  # noqa: E402
 from servers.postgres import Postgres  # noqa: E402
 from servers.postgres_test import MODES, ROWS, Case, check, made  # noqa: E402
 from servers.suite import main  # noqa: E402
-
-SERVERS = {"postgres": Postgres, "mariadb": MariaDb}
 
 
 def killed_at_random(program, server, options):
@@ -127,10 +124,7 @@ def add_options(parser):
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--rows", type=int, default=300_000, help="of the scene")
     parser.add_argument("--bad", type=int, default=1000, help="rows of the scene that the table refuses")
-    parser.add_argument("--server", choices=sorted(SERVERS), default="postgres")
 
 
 if __name__ == "__main__":
-    early = argparse.ArgumentParser(add_help=False)
-    early.add_argument("--server", choices=sorted(SERVERS), default="postgres")
-    sys.exit(main(__doc__, TESTS, SERVERS[early.parse_known_args()[0].server], add_options))
+    sys.exit(main(__doc__, TESTS, {"postgres": Postgres, "mariadb": MariaDb}, add_options))

@@ -15,14 +15,19 @@ from harness.program import Program
 
 
 def main(doc, tests, start, add_options=None):
-    """A test takes (program, server), or (program, server, options); it may return a line to be shown behind its name."""
+    """A test takes (program, server), or (program, server, options); it may return a line to be shown behind its name. Where `start`
+    is a map of servers by name, --server chooses."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     toolset.add_program(parser)
     parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this in their name")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31), help="of all chance here")
+    if isinstance(start, dict):
+        parser.add_argument("--server", choices=sorted(start), default="postgres")
     if add_options:
         add_options(parser)
     options = parser.parse_args()
+    if isinstance(start, dict):
+        start = start[options.server]
     program = Program(options.program)
     passed = failed = 0
     print(f"--seed {options.seed}", flush=True)
