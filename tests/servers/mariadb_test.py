@@ -15,6 +15,7 @@ from harness import toolset  # noqa: E402
 
 toolset.use()
 from servers import postgres_test as shared  # noqa: E402
+from servers.faults_test import Session, wait_for  # noqa: E402
 from servers.mariadb import NULL, MariaDb  # noqa: E402
 from servers.postgres_test import Case, check, made, rows  # noqa: E402
 from servers.suite import main  # noqa: E402
@@ -151,28 +152,26 @@ def answer_to_commit_is_lost(program, server):
 
 
 def a_deadlock_is_tried_again(program, server):
-    """Two transactions that wait for each other, provoked again and again: the server ends ours, and it comes once more."""
-    case, wanted, bad = made(program, server, "upsert", batch="rows: 300", retry="attempts: 30, backoff: 10ms..100ms")
-    with case:
-        stop, deadlocks = threading.Event(), []
-
-        def quarrel():
-            while not stop.is_set():
-                try:
-                    case.sql("SET SESSION innodb_lock_wait_timeout = 1; BEGIN; UPDATE t SET amount = amount WHERE k = 399; "
-                             "SELECT sleep(0.02); UPDATE t SET amount = amount WHERE k < 20; COMMIT")
-                except AssertionError as error:
-                    deadlocks.append(str(error))
-        threads = [threading.Thread(target=quarrel) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        try:
-            case.finish()
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-        check(case, wanted, bad)
+    """The server ends the transaction that has changed less, ours, for another one: all of it comes again."""
+    count = "SELECT count FROM information_schema.innodb_metrics WHERE name = 'lock_deadlocks'"
+    with Case(program, server) as case:
+        case.sql("CREATE TABLE ballast (n int); INSERT INTO ballast VALUES " + ", ".join(f"({i})" for i in range(5000)) + "; CREATE TABLE t "
+                 "(id bigint, k int PRIMARY KEY, amount int, note text); INSERT INTO t VALUES " +
+                 ", ".join(f"({i}, {i}, 0, 'old')" for i in range(100)))
+        given = [[i, i, 1, "new"] for i in range(100)]
+        case.write(given)
+        case.job("table: t, mode: upsert, key: [k]")
+        before = int(case.sql(count)[0][0])
+        with Session(server, case.database) as other:
+            other.say("BEGIN; UPDATE ballast SET n = n + 1; UPDATE t SET amount = 7 WHERE k = 90")
+            wait_for(case, "SELECT 1 FROM information_schema.innodb_trx WHERE trx_rows_modified > 5000 AND trx_query IS NULL")
+            process = program.start(case.folder, "run", "job.yaml", **case.environment)
+            wait_for(case, "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")
+            other.say("UPDATE t SET amount = 7 WHERE k = 10; COMMIT")
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert int(case.sql(count)[0][0]) == before + 1, "no deadlock"
+        case.expect(given)
 
 
 def replace_is_one_step(program, server):
