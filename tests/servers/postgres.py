@@ -118,8 +118,7 @@ class Postgres:
             raise
 
     def __exit__(self, *_):
-        if self.pid():
-            self._stop(signal.SIGINT)
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def pid(self):
@@ -150,6 +149,10 @@ class Postgres:
         end = time.monotonic() + 30
         while any(map(alive, processes)) and time.monotonic() < end:
             time.sleep(0.02)
+
+    def stop(self):
+        if self.pid():
+            self._stop(signal.SIGINT)
 
     def kill(self):
         """As a machine that crashes; then it starts again."""

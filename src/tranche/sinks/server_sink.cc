@@ -405,7 +405,7 @@ Result<WriteReport> ServerStore::Write(const Batch& batch, SinkContext& context)
   auto failed = [&](Outcome outcome, const Error& error) {
     WriteReport report;
     report.outcome = outcome;
-    report.message = error.message;
+    report.message = error.ToString();
     return report;
   };
   if (Status prepared = PrepareLane(*lane, context); !prepared) {

@@ -249,7 +249,7 @@ Error MariaDbConnection::Failed(unsigned number, std::string_view state, std::st
   }
   Error error = Fail(fault_.kind == Fault::Kind::kRow ? Code::kData : Code::kOutside, "{}", message);
   if (number == 1021 || number == 1114) {
-    error.hint = "the server has no room: free its disk, then run this again";
+    error.hint = "the server has no room: free its disk";
   } else if (number == 1142 || number == 1143 || number == 1044 || number == 1227) {
     error.hint = "ask the owner of the database for the right, then run this again";
   }

@@ -214,7 +214,7 @@ Error PostgresConnection::Failed(const PGresult& result) {
   if (!detail.empty() && !RepeatsRow(state)) message += ": " + detail;
   Error error =
       Fail(fault_.kind == Fault::Kind::kRow ? Code::kData : Code::kOutside, "{}", Trim(message.c_str()));
-  if (state == "53100") error.hint = "the server's disk is full: free it, then run this again";
+  if (state == "53100") error.hint = "the server's disk is full: free it";
   if (state == "42501") error.hint = "ask the owner of the database for the right, then run this again";
   if (state == "25006") error.hint = "the server takes no writes: is it a standby?";
   return error;
