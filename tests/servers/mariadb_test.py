@@ -284,7 +284,7 @@ def proves(program, server):
 
 
 TESTS = (shared.every_mode_stores_and_rejects, shared.changes_are_done_in_order, shared.bisects, nothing_is_stored_changed, types_round_trip,
-         keys_are_judged_by_their_collation, another_unique_key_is_a_reject, a_signal_in_a_trigger, mistakes, replace_is_one_step,
+         keys_are_judged_by_their_collation, another_unique_key_is_a_reject, a_signal_in_a_trigger, mistakes, shared.rows_that_fit_in_no_table, replace_is_one_step,
          settings_of_the_server_change_nothing,
          shared.before_and_after_run_once, shared.changed_between_crash_and_resume, shared.two_at_once,
          shared.paused_process_is_fenced, answer_to_commit_is_lost, a_deadlock_is_tried_again, shared.secrets_are_shown_nowhere, proves,

@@ -463,6 +463,39 @@ def mistakes(program, server):
         case.fail(2, "may not INSERT", DATABASE_URL=server.url(case.database, "guest", "guest-of-tests"))
 
 
+def rows_that_fit_in_no_table(program, server):
+    """A key that is NULL, or half of it, and values of another type than the column's: rejects with the column, the others are stored."""
+    keyed = [(mode, "k") for mode, store in MODES.items() if "key" in store]
+    for mode, key in [*keyed, ("upsert", "id, k"), ("delete", "id, k")]:
+        with Case(program, server) as case:
+            case.sql(f"CREATE TABLE t (id bigint, k int, amount int, note varchar(12)); CREATE UNIQUE INDEX t_key ON t ({key}); INSERT INTO t "
+                     "VALUES (1, 1, 0, 'old'), (NULL, NULL, 0, 'old'), (3, 3, 0, 'old')")
+            given = [[1, 1, 5, "new", "S"], [2, None, 5, "new", "S"], [3, 3, 5, "new", "S"]]
+            case.write(given if mode == "changes" else [row[:4] for row in given], ("id", "k", "amount", "note", *["op"] * (mode == "changes")))
+            case.job(MODES[mode].replace("[k]", f"[{key}]"))
+            case.succeed()
+            kept = [] if mode == "delete" else [row[:4] for row in given if row[1]]
+            case.expect([[None, None, 0, "old"], *kept])
+            case.expect_rejects([2])
+            reject, = case.rejected()
+            assert (reject["column"], reject["reason"]) == ("k", "a column of the key is NULL"), reject
+    unfit = {"bigint": "seven", "date": "2026-02-30", "decimal(5,2)": "1e9", "smallint": "40000", "time": "25:61:00"}
+    names = [f"c{number}" for number in range(len(unfit))]
+    for more in ("", ", mode: upsert, key: [id]"):
+        with Case(program, server) as case:
+            case.sql("CREATE TABLE t (id bigint PRIMARY KEY, " + ", ".join(f"{name} {kind}" for name, kind in zip(names, unfit)) + ")")
+            case.write([[i, *(value if i == number else None for number, value in enumerate(unfit.values()))] for i in range(7)], ("id", *names))
+            case.job("table: t" + more)
+            text = (case.folder / "job.yaml").read_text()
+            (case.folder / "job.yaml").write_text(text.replace("k: integer, amount: integer, note: text", ", ".join(f"{name}: text" for name in names)))
+            case.succeed()
+            assert case.sql("SELECT id FROM t ORDER BY id") == [["5"], ["6"]], case.sql("SELECT * FROM t")
+            case.expect_rejects(range(5))
+            for reject in case.rejected():
+                number = json.loads(reject["content"])["id"]
+                assert reject["column"] == names[number] or list(unfit.values())[number] in reject["reason"], reject
+
+
 def changed_between_crash_and_resume(program, server):
     """A table that was dropped, emptied, or whose column has another name: refused by name."""
     changes = {"DROP TABLE t": "is gone", "TRUNCATE t": "holds 0 rows", "ALTER TABLE t RENAME COLUMN note TO remark": "has no column 'note'",
@@ -538,7 +571,7 @@ def add_options(parser):
     parser.add_argument("--all-hits", action="store_true", help="kill at the first and the third hit of each failpoint, not at one of them")
 
 
-TESTS = (every_mode_stores_and_rejects, changes_are_done_in_order, bisects, types_round_trip, mistakes, deferred_constraints, a_trigger_that_drops_rows,
+TESTS = (every_mode_stores_and_rejects, changes_are_done_in_order, bisects, types_round_trip, mistakes, rows_that_fit_in_no_table, deferred_constraints, a_trigger_that_drops_rows,
          replace_keeps_what_depends, before_and_after_run_once, changed_between_crash_and_resume, two_at_once,
          paused_process_is_fenced, answer_to_commit_is_lost, secrets_are_shown_nowhere, parallel_lanes_are_killed,
          killed_at_every_failpoint, server_is_killed)

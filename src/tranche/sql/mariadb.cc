@@ -225,7 +225,7 @@ Result<TableInfo> MariaDbSession::Look(std::string_view table) {
 Result<bool> MariaDbSession::HasUniqueIndex(const TableInfo& table, const std::vector<std::string>& key) {
   TRANCHE_ASSIGN(
       auto indexes,
-      Query("SELECT group_concat(lower(column_name) ORDER BY lower(column_name) SEPARATOR '\\x01'), "
+      Query("SELECT group_concat(lower(column_name) ORDER BY lower(column_name) SEPARATOR '\x01'), "
             "count(sub_part) FROM information_schema.statistics WHERE table_schema = DATABASE() AND "
             "table_name = $1 AND non_unique = 0 GROUP BY index_name",
             {Text(table.name)}));
