@@ -260,6 +260,12 @@ def mistakes(program, server):
         case.fail(2, "MyISAM")
         case.job("table: " + "x" * 65)
         case.fail(2, "65 characters")
+        case.job()
+        server.sql("CREATE USER guest@'127.0.0.1' IDENTIFIED BY 'guest-of-tests'")
+        guest = server.url(case.database, "guest", "guest-of-tests")
+        case.fail(2, "Access denied", "to database", "ask the owner of the database for the right", DATABASE_URL=guest)
+        server.sql(f"GRANT SELECT ON {case.database}.* TO guest@'127.0.0.1'")
+        case.fail(1, "command denied", "ask the owner of the database for the right", DATABASE_URL=guest)
 
 
 def proves(program, server):

@@ -294,6 +294,8 @@ Status MariaDbConnection::Open(const MariaDbParameters& parameters, const std::s
       error.hint = "check user and password of the url";
       error.code = Code::kJob;
       fault_.kind = Fault::Kind::kFatal;
+    } else if (number == ER_DBACCESS_DENIED_ERROR) {
+      error.hint = "ask the owner of the database for the right, then run this again";
     }
     connection_.reset();
     return error;
