@@ -71,7 +71,7 @@ def table_is_full(program, server):
                 else:
                     folder = server.folder / "data" / case.database
                     shutil.rmtree(folder)
-                    with disk(folder, 9000) as make_room:
+                    with disk(folder, 14000) as make_room:
                         shutil.chown(folder, "mysql", "mysql")
                         case.sql(f"CREATE TABLE t {COLUMNS}")
                         said.append(f"{mode} {stopped(case, len(given))}")
