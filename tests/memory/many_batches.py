@@ -121,7 +121,7 @@ def folder_stays_flat(place):
 
 @test
 def resume_of_many_batches(place):
-    """Killed when all but some are committed, a run goes on where it was; it holds no line of the ledger for long."""
+    """15 of the protocol. Killed when all but some are committed, a run goes on where it was; it holds no line of the ledger for long."""
     batches = place.options.batches
     write(place, "sqlite: {path: out.db, table: t}", batches + 100, 1)
     killed = place.program.start(place.folder, "run", "job.yaml", failpoint=f"batch.committed:kill@{batches}")

@@ -22,7 +22,7 @@ from servers.suite import main  # noqa: E402
 
 
 def nothing_is_stored_changed(program, server):
-    """What MariaDB would cut, round or fill up, with a note or without a word, is a reject; the value beside it is stored."""
+    """6 of the protocol. What MariaDB would cut, round or fill up, with a note or without a word, is a reject; the value beside it is stored."""
     pairs = {
         "datetime(3)": ("TIMESTAMP '2026-01-01 00:00:00.123'", "TIMESTAMP '2026-01-01 00:00:00.1234'"),
         "datetime": ("TIMESTAMP '2026-01-01 00:00:00'", "TIMESTAMP '2026-01-01 00:00:00.5'"),

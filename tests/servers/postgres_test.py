@@ -305,7 +305,7 @@ def held_before_commit(program, case, batch):
 
 
 def paused_process_is_fenced(program, server):
-    """The third of the protocol's tests: a stopped process is taken over; when it wakes up it stores nothing more."""
+    """3 of the protocol. A stopped process is taken over; when it wakes up it stores nothing more."""
     case, wanted, bad = made(program, server, "append", batch="rows: 500")
     with case:
         process = held_before_commit(program, case, 2)
@@ -373,7 +373,7 @@ def deferred_constraints(program, server):
 
 
 def a_trigger_that_drops_rows(program, server):
-    """RETURN NULL in a trigger is a reject, never a row that is gone in silence."""
+    """6 of the protocol. RETURN NULL in a trigger is a reject, never a row that is gone in silence."""
     with Case(program, server) as case:
         case.sql("CREATE TABLE t (id bigint, k int, amount int, note text); CREATE FUNCTION drop_some() RETURNS trigger LANGUAGE "
                  "plpgsql AS 'BEGIN IF NEW.id % 500 = 3 THEN RETURN NULL; END IF; RETURN NEW; END'; CREATE TRIGGER drops BEFORE "
@@ -497,7 +497,7 @@ def rows_that_fit_in_no_table(program, server):
 
 
 def changed_between_crash_and_resume(program, server):
-    """A table that was dropped, emptied, or whose column has another name: refused by name."""
+    """14 of the protocol. A table that was dropped, emptied, or whose column has another name: refused by name."""
     changes = {"DROP TABLE t": "is gone", "TRUNCATE t": "holds 0 rows", "ALTER TABLE t RENAME COLUMN note TO remark": "has no column 'note'",
                "DELETE FROM tranche_run": "no longer knows of this run", "DELETE FROM tranche_batch": "were seen committed"}
     for change, message in changes.items():

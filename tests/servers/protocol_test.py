@@ -331,6 +331,40 @@ def commit_of_an_aborted_transaction(program, server):
             check(case, wanted, bad)
 
 
+def killed_between_truncate_swap_and_mark(program, server, options):
+    """11. Killed twice at one place: published once, nothing is emptied behind the first batch, and a view sees the new rows."""
+    chance = random.Random(options.seed)
+    points = ["store.opened", "batch.committed", "publish.before", "replace.swapped", "ledger.finished", "store.finished",
+              *["replace.renamed"] * (server.connector == "mariadb")]
+    given, kills = rows(1, 300, bad=False), 0
+    for mode in ("append", "replace", "replace a table with a view"):
+        for point in chance.sample(points, min(options.rounds, len(points))):
+            with Case(program, server) as case:
+                case.sql("CREATE TABLE t (id bigint, k int, amount int, note varchar(12)); INSERT INTO t VALUES (-1, 0, 0, 'old'); CREATE TABLE "
+                         "notes (word text)")
+                if "view" in mode:
+                    case.sql("CREATE VIEW seen AS SELECT * FROM t")
+                case.write(given)
+                before = "TRUNCATE TABLE t" if mode == "append" else "INSERT INTO notes VALUES ('before')"
+                case.job(f"table: t, mode: {mode.split()[0]}, before: \"{before}\", after: \"INSERT INTO notes VALUES ('after')\"", batch="rows: 100")
+                for _ in range(2):
+                    killed = program.kill(case.folder, "run", "job.yaml", failpoint=point, **case.environment)
+                    kills += killed
+                    if not killed:
+                        break
+                case.finish()
+                try:
+                    case.expect(given)
+                    if "view" in mode:
+                        case.expect(given, "seen")
+                    words = sorted(word for word, in case.sql("SELECT word FROM notes"))
+                    assert words == ["after", *["before"] * (mode != "append")], words
+                    case.expect_ledger(len(given))
+                except AssertionError as error:
+                    raise AssertionError(f"mode {mode}, killed at {point}: {error}") from None
+    return f"{kills} kills"
+
+
 def rights_are_taken_between_crash_and_resume(program, server):
     """14. Refused by the server's own words, with what to do; and when they are given back the run goes on."""
     postgres = server.connector == "postgres"
@@ -418,8 +452,8 @@ def refused_rows_cost_few_statements(program, server, options):
 
 TESTS = (zombie_commits_after_resume, zombie_of_a_stopped_server, unknown_commit_then_smaller_batches,
          state_folder_lost_between_crash_and_resume, reject_then_accepted, last_key_wins, deadlock_inside_bisect,
-         commit_of_an_aborted_transaction, rights_are_taken_between_crash_and_resume, a_server_that_takes_no_writes,
-         refused_rows_cost_few_statements)
+         commit_of_an_aborted_transaction, killed_between_truncate_swap_and_mark, rights_are_taken_between_crash_and_resume,
+         a_server_that_takes_no_writes, refused_rows_cost_few_statements)
 
 
 if __name__ == "__main__":
