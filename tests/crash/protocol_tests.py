@@ -349,6 +349,7 @@ CHANGES = {
     "job edited": (ALL, lambda p: p.write(
         "job.yaml", (p.folder / "job.yaml").read_text().replace("id >= 0", "id >= 100"))),
     "table dropped": ("sqlite duckdb", lambda p: p.statements("drop table if exists t")),
+    "column renamed": ("sqlite duckdb", lambda p: p.statements("alter table t rename column v to remark")),
     "table emptied": ("sqlite duckdb", lambda p: p.statements("delete from t")),
     "rows deleted": ("sqlite duckdb", lambda p: p.statements("delete from t where id < 50")),
     "ledger's batches deleted": ("sqlite duckdb", lambda p: p.statements("delete from tranche_batch")),

@@ -211,10 +211,10 @@ store: {{out: {{{server.connector}: {{url: "${{secret:DATABASE_URL}}", table: t,
 """
         (case.folder / "job.yaml").write_text(job)
         kills = 0
-        for _ in range(options.rounds):
+        for _ in range(1 + options.rounds):
             point = chance.choice(("batch.claimed", "batch.written", "batch.before_commit", "batch.committed"))
             kills += program.kill(case.folder, "run", "job.yaml", failpoint=f"{point}@{chance.randint(1, 2)}", **case.environment)
-        for _ in range(options.rounds):
+        for _ in range(1 + options.rounds):
             process = program.start(case.folder, "run", "job.yaml", **case.environment)
             time.sleep(chance.uniform(0.1, 0.5))
             process.kill()
@@ -225,7 +225,7 @@ store: {{out: {{{server.connector}: {{url: "${{secret:DATABASE_URL}}", table: t,
         wrong = [key for key in last if found.get(key) != last[key]]
         assert found.keys() == last.keys() and not wrong, f"{len(wrong)} keys are wrong, as {wrong[:3]}"
         case.expect_ledger(len(values))
-        assert kills >= 3, f"only {kills} kills"
+        assert kills >= 2, f"only {kills} kills"
         return f"{kills} kills"
 
 
@@ -338,7 +338,7 @@ def killed_between_truncate_swap_and_mark(program, server, options):
               *["replace.renamed"] * (server.connector == "mariadb")]
     given, kills = rows(1, 300, bad=False), 0
     for mode in ("append", "replace", "replace a table with a view"):
-        for point in chance.sample(points, min(options.rounds, len(points))):
+        for point in chance.sample(points, min(1 + options.rounds, len(points))):
             with Case(program, server) as case:
                 case.sql("CREATE TABLE t (id bigint, k int, amount int, note varchar(12)); INSERT INTO t VALUES (-1, 0, 0, 'old'); CREATE TABLE "
                          "notes (word text)")
@@ -458,4 +458,4 @@ TESTS = (zombie_commits_after_resume, zombie_of_a_stopped_server, unknown_commit
 
 if __name__ == "__main__":
     sys.exit(main(__doc__, TESTS, {"postgres": Postgres, "mariadb": MariaDb}, add_options=lambda parser: parser.add_argument(
-        "--rounds", type=int, default=3, help="kills at random, of a test")))
+        "--rounds", type=int, default=1, help="kills at random, of a test")))
