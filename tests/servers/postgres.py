@@ -150,6 +150,11 @@ class Postgres:
         while any(map(alive, processes)) and time.monotonic() < end:
             time.sleep(0.02)
 
+    def segment(self):
+        """The one file of the log that a server needs which was stopped in peace."""
+        said = self._run(f"{binaries()}/pg_controldata", self.data).stdout
+        return said.split("REDO WAL file:")[1].split()[0]
+
     def stop(self):
         if self.pid():
             self._stop(signal.SIGINT)

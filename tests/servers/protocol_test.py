@@ -4,7 +4,7 @@ of each is the protocol's.
 
     tests/servers/protocol_test.py                        all, on PostgreSQL
     tests/servers/protocol_test.py --server mariadb
-    tests/servers/protocol_test.py -k zombie --rounds 50
+    tests/servers/protocol_test.py -k zombie --rounds 50    more of them
 """
 import collections
 import contextlib
@@ -23,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import toolset  # noqa: E402
 
 toolset.use()
+from servers import full_disk_test  # noqa: E402
 from servers.faults_test import Between, Session, wait_for  # noqa: E402
 from servers.mariadb import MariaDb  # noqa: E402
 from servers.network_test import AroundCommit, is_commit  # noqa: E402
@@ -170,11 +171,12 @@ def state_folder_lost_between_crash_and_resume(program, server):
         assert case.table("*").total() == 1500, "--again stores all rows, beside those that are there"
 
 
-def reject_then_accepted(program, server):
+def reject_then_accepted(program, server, options):
     """7. What is refused in an attempt that was killed is decided again by the attempt that is committed."""
+    chance = random.Random(options.seed)
     delete = "DELETE FROM parent WHERE k = 42"
     for before, between, stored in ((delete, "INSERT INTO parent VALUES (42)", True), ("SELECT 1", delete, False)):
-        for point in ("batch.before_commit", "batch.before_commit@2"):
+        for point in chance.sample(("batch.before_commit", "batch.before_commit@2"), min(options.rounds, 2)):
             with Case(program, server) as case:
                 case.sql("CREATE TABLE parent (k int PRIMARY KEY); CREATE TABLE t (id bigint, k int, amount int, note text, FOREIGN KEY "
                          "(k) REFERENCES parent (k)); INSERT INTO parent VALUES " + ", ".join(f"({k})" for k in range(300)))
@@ -255,7 +257,8 @@ def deadlocks(case):
 def deadlock_inside_bisect(program, server, options):
     """9. While the bad row of a batch is looked for, between two savepoints, the server gives our transaction up for another one."""
     postgres = server.connector == "postgres"
-    for store in ("table: t", "table: t, mode: upsert, key: [k]", "table: t, key: [k], mode: {column: note, upsert: [x]}"):
+    stores = ("table: t", "table: t, mode: upsert, key: [k]", "table: t, key: [k], mode: {column: note, upsert: [x]}")
+    for store in random.Random(options.seed).sample(stores, min(1 + options.rounds, 3)):
         with Case(program, server) as case:
             case.sql("CREATE TABLE parent (k int PRIMARY KEY); CREATE TABLE ballast (n int); CREATE TABLE t (id bigint, k int PRIMARY KEY, "
                      "amount int CHECK (amount < 985), note varchar(12), FOREIGN KEY (k) REFERENCES parent (k)); INSERT INTO parent VALUES " +
@@ -338,7 +341,7 @@ def killed_between_truncate_swap_and_mark(program, server, options):
               *["replace.renamed"] * (server.connector == "mariadb")]
     given, kills = rows(1, 300, bad=False), 0
     for mode in ("append", "replace", "replace a table with a view"):
-        for point in chance.sample(points, min(1 + options.rounds, len(points))):
+        for point in chance.sample(points, min(options.rounds, len(points))):
             with Case(program, server) as case:
                 case.sql("CREATE TABLE t (id bigint, k int, amount int, note varchar(12)); INSERT INTO t VALUES (-1, 0, 0, 'old'); CREATE TABLE "
                          "notes (word text)")
@@ -453,9 +456,9 @@ def refused_rows_cost_few_statements(program, server, options):
 TESTS = (zombie_commits_after_resume, zombie_of_a_stopped_server, unknown_commit_then_smaller_batches,
          state_folder_lost_between_crash_and_resume, reject_then_accepted, last_key_wins, deadlock_inside_bisect,
          commit_of_an_aborted_transaction, killed_between_truncate_swap_and_mark, rights_are_taken_between_crash_and_resume,
-         a_server_that_takes_no_writes, refused_rows_cost_few_statements)
+         a_server_that_takes_no_writes, refused_rows_cost_few_statements, *full_disk_test.TESTS)
 
 
 if __name__ == "__main__":
     sys.exit(main(__doc__, TESTS, {"postgres": Postgres, "mariadb": MariaDb}, add_options=lambda parser: parser.add_argument(
-        "--rounds", type=int, default=1, help="kills at random, of a test")))
+        "--rounds", type=int, default=1, help="how much of each is tried")))
