@@ -14,6 +14,7 @@ Registry BuiltinRegistry() {
   registry.Add(ArrowSource());
   registry.Add(MariaDbSource());
   registry.Add(PostgresSource());
+  registry.Add(AdbcSource());
   registry.Add(SqliteSource());
   registry.Add(DuckDbSource());
   registry.Add(LinesSource());

@@ -450,20 +450,24 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
 }  // namespace
 
 void SetServerSource(SourceSpec& spec, Field url, sql::MakeServer make) {
+  SetServerSource(spec, std::vector{std::move(url)},
+                  [make](const Options& options) { return sql::ServerOf(make, options, ""); });
+}
+
+void SetServerSource(SourceSpec& spec, std::vector<Field> fields, ServerMaker make) {
   spec.files = false;
   spec.incremental = true;
   spec.remote = true;
-  spec.shape = Shape::Object({
-      std::move(url),
-      TablesField("The table or view to read, `name` or `schema.name`."),
-      {"schema", Shape::Text(), "The table's schema; `table` is then taken as it is."},
-      {"query", Shape::ServerSql(), "A SELECT in the server's own SQL, instead of a table."},
-      {"types", Shape::Map(Shape::Column(), Shape::Type()),
-       "Types of columns that are to be others than the server's; the values are read as text."},
-  });
+  fields.push_back(TablesField("The table or view to read, `name` or `schema.name`."));
+  fields.emplace_back("schema", Shape::Text(), "The table's schema; `table` is then taken as it is.");
+  fields.emplace_back("query", Shape::ServerSql(), "A SELECT in the server's own SQL, instead of a table.");
+  fields.emplace_back(
+      "types", Shape::Map(Shape::Column(), Shape::Type()),
+      "Types of columns that are to be others than the server's; the values are read as text.");
+  spec.shape = Shape::Object(std::move(fields));
   spec.tables = [make](const Options& options, const std::string& schema,
                        SourceContext& context) -> Result<SchemaTables> {
-    TRANCHE_ASSIGN(const auto server, sql::ServerOf(make, options, ""));
+    TRANCHE_ASSIGN(const auto server, make(options));
     TRANCHE_ASSIGN(const auto session, ConnectAgain(*server, context));
     auto listed = session->Tables(schema);
     if (!listed) return std::move(listed).error().In(server->Describe());
@@ -478,7 +482,7 @@ void SetServerSource(SourceSpec& spec, Field url, sql::MakeServer make) {
     if (options.Has("table")) {
       TRANCHE_ASSIGN(table, sql::ParseTableName(options));
     }
-    TRANCHE_ASSIGN(auto server, sql::ServerOf(make, options, ""));
+    TRANCHE_ASSIGN(auto server, make(options));
     return std::make_unique<ServerSource>(std::move(server), std::move(table), options);
   };
 }

@@ -6,12 +6,19 @@
 // the start: nothing of an answer is stored before its end.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <vector>
+
 #include "tranche/connector/spec.h"
 #include "tranche/sql/server.h"
 
 namespace tranche {
 
-// The fields and the factory of such a source; its words and its example are the connector's own.
+// The fields and the factory of such a source; its words and its example are the connector's own. `fields`
+// name the server, as `make` reads them.
+using ServerMaker = std::function<Result<std::unique_ptr<sql::Server>>(const Options&)>;
+void SetServerSource(SourceSpec& spec, std::vector<Field> fields, ServerMaker make);
 void SetServerSource(SourceSpec& spec, Field url, sql::MakeServer make);
 
 }  // namespace tranche

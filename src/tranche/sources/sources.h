@@ -5,6 +5,7 @@
 
 namespace tranche {
 
+SourceSpec AdbcSource();
 SourceSpec ArrowSource();
 SourceSpec CsvSource();
 SourceSpec DuckDbSource();

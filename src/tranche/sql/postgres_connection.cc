@@ -7,47 +7,13 @@
 #include <cstring>
 
 #include "tranche/base/clock.h"
+#include "tranche/sql/fault.h"
 
 namespace tranche::sql {
 namespace {
 
 constexpr Oid kInt8 = 20;
 constexpr Oid kText = 25;
-
-struct Class {
-  std::string_view prefix;  // of the SQLSTATE
-  Fault::Kind kind;
-};
-
-// https://www.postgresql.org/docs/15/errcodes-appendix.html; the longest prefix counts.
-constexpr Class kClasses[] = {
-    {"22", Fault::Kind::kRow},       // data exception
-    {"23", Fault::Kind::kRow},       // integrity constraint violation
-    {"44", Fault::Kind::kRow},       // WITH CHECK OPTION
-    {"P0001", Fault::Kind::kRow},    // RAISE EXCEPTION
-    {"54000", Fault::Kind::kRow},    // an index takes no row as large as this
-    {"42501", Fault::Kind::kFatal},  // no right, and row-level security
-    {"40", Fault::Kind::kAgain},     // serialization, deadlock
-    {"53", Fault::Kind::kAgain},     // disk, memory, connections
-    {"55P03", Fault::Kind::kAgain},  // lock not available
-    {"55006", Fault::Kind::kAgain},  // object in use
-    {"57014", Fault::Kind::kAgain},  // statement_timeout, cancelled
-    {"25006", Fault::Kind::kLost},  // read-only: the server is a standby now; another connection may find the
-                                    // right one
-    {"57P", Fault::Kind::kLost},    // shut down, crashed, starting
-    {"25P03", Fault::Kind::kLost},  // idle in transaction for too long
-    {"08", Fault::Kind::kLost},     // connection
-    {"58", Fault::Kind::kAgain},    // system: input and output
-};
-
-Fault::Kind KindOf(std::string_view state) {
-  const Class* best = nullptr;
-  for (const Class& candidate : kClasses) {
-    if (!state.starts_with(candidate.prefix)) continue;
-    if (best == nullptr || candidate.prefix.size() > best->prefix.size()) best = &candidate;
-  }
-  return best != nullptr ? best->kind : Fault::Kind::kFatal;
-}
 
 std::string Field(const PGresult& result, int field) {
   const char* text = PQresultErrorField(&result, field);
@@ -199,12 +165,12 @@ Error PostgresConnection::Failed(const PGresult& result) {
   const std::string state = Field(result, PG_DIAG_SQLSTATE);
   const std::string context = Field(result, PG_DIAG_CONTEXT);
   if (state.empty() || PQstatus(connection_.get()) == CONNECTION_BAD) {
-    const bool ended = KindOf(state) == Fault::Kind::kLost && !state.empty();
+    const bool ended = KindOfSqlState(state) == Fault::Kind::kLost && !state.empty();
     Error error = Lost(ended ? Field(result, PG_DIAG_MESSAGE_PRIMARY) : Trim(PQresultErrorMessage(&result)));
     fault_.code = state;
     return error;
   }
-  fault_ = {.kind = KindOf(state),
+  fault_ = {.kind = KindOfSqlState(state),
             .code = state,
             .row = RowIn(context),
             .column = Field(result, PG_DIAG_COLUMN_NAME)};

@@ -53,6 +53,9 @@ std::string KeyText(std::vector<std::string> key) {
 
 std::shared_ptr<arrow::DataType> ArrowTypeOf(const AnswerColumn& column) {
   if (!column.native) return arrow::utf8();
+  if (column.type.ends_with("[]")) {
+    return arrow::list(ArrowTypeOf({.type = column.type.substr(0, column.type.size() - 2), .native = true}));
+  }
   int precision = 0, scale = 0;
   if (std::sscanf(column.type.c_str(), "DECIMAL(%d,%d)", &precision, &scale) == 2) {
     return arrow::decimal128(precision, scale);
@@ -73,6 +76,7 @@ std::shared_ptr<arrow::DataType> ArrowTypeOf(const AnswerColumn& column) {
       {"DATE", arrow::date32()},
       {"TIME", arrow::time64(arrow::TimeUnit::MICRO)},
       {"TIMESTAMP", arrow::timestamp(arrow::TimeUnit::MICRO)},
+      {"TIMESTAMP_NS", arrow::timestamp(arrow::TimeUnit::NANO)},
       {"TIMESTAMP WITH TIME ZONE", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")},
       {"INTERVAL", arrow::month_day_nano_interval()},
   };

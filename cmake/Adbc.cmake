@@ -1,0 +1,20 @@
+# The driver manager of ADBC (https://arrow.apache.org/adbc) as target tranche::adbc: an installed one where CMake finds
+# it, else built from .toolset/adbc. It loads drivers when a job names them.
+find_package(AdbcDriverManager CONFIG QUIET)
+
+if(AdbcDriverManager_FOUND)
+  message(STATUS "ADBC ${AdbcDriverManager_VERSION} as installed")
+  add_library(tranche::adbc ALIAS AdbcDriverManager::adbc_driver_manager_shared)
+else()
+  set(adbc_root "${CMAKE_SOURCE_DIR}/.toolset/adbc")
+  file(GLOB adbc_sources "${adbc_root}/adbc_driver_manager*.cc")
+  if(NOT adbc_sources)
+    message(FATAL_ERROR "ADBC is neither installed nor in .toolset/: run scripts/setup")
+  endif()
+  message(STATUS "ADBC of .toolset")
+  add_library(adbc_driver_manager STATIC ${adbc_sources})
+  target_include_directories(adbc_driver_manager SYSTEM PUBLIC "${adbc_root}")
+  target_compile_options(adbc_driver_manager PRIVATE -w)
+  target_link_libraries(adbc_driver_manager PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+  add_library(tranche::adbc ALIAS adbc_driver_manager)
+endif()

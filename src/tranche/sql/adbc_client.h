@@ -1,0 +1,88 @@
+// A connection by a driver of ADBC: every failure is an Error and a Fault, and what is handed out is freed.
+// For the files adbc*.cc alone.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <arrow-adbc/adbc.h>
+#include <arrow/type_fwd.h>
+
+#include "tranche/base/clock.h"
+#include "tranche/base/result.h"
+#include "tranche/sql/server.h"
+
+namespace tranche::sql {
+
+struct AdbcOption {
+  std::string name;
+  std::string value;
+  bool secret = false;
+};
+struct AdbcTarget {
+  std::string driver;  // a name or a path
+  std::vector<AdbcOption> options;
+};
+
+template <typename Handle, AdbcStatusCode (*release)(Handle*, AdbcError*)>
+class AdbcHandle {
+ public:
+  AdbcHandle() = default;
+  AdbcHandle(const AdbcHandle&) = delete;
+  AdbcHandle& operator=(const AdbcHandle&) = delete;
+  ~AdbcHandle() {
+    if (handle_.private_data != nullptr || handle_.private_driver != nullptr) release(&handle_, nullptr);
+  }
+  Handle* get() { return &handle_; }
+
+ private:
+  Handle handle_{};
+};
+using AdbcStatementHandle = AdbcHandle<AdbcStatement, AdbcStatementRelease>;
+
+class Deadline;
+
+// The batches of an answer, as the driver makes them. Goes before its client.
+class AdbcRows {
+ public:
+  virtual ~AdbcRows() = default;
+  virtual const std::shared_ptr<arrow::Schema>& schema() const = 0;
+  virtual Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;  // null at the end
+};
+
+class AdbcClient {
+ public:
+  // A call that takes longer than `timeout` is cancelled, where the driver can be.
+  AdbcClient(const AdbcTarget& target, Duration timeout);
+  ~AdbcClient();
+
+  Status Open();
+  Result<std::unique_ptr<AdbcRows>> Run(const std::string& sql);
+  // The columns of an answer. Where the driver cannot tell them otherwise, the query is begun.
+  Result<std::shared_ptr<arrow::Schema>> Describe(const std::string& sql);
+  // The tables of a schema (null: of all), as AdbcConnectionGetObjects has them.
+  Result<std::unique_ptr<AdbcRows>> Tables(const char* schema);
+  std::string Option(const char* name);  // of the connection; empty: it has none
+
+  const Fault& fault() const { return fault_; }
+
+ private:
+  class Stream;
+  Result<std::unique_ptr<Stream>> Prepare(const std::string& sql);
+  // Sets fault().
+  Error Failed(AdbcStatusCode status, const AdbcError& error);
+  Error Unconnected(AdbcStatusCode status, const AdbcError& error);
+  std::string Shown(std::string message) const;  // without secrets
+
+  const AdbcTarget& target_;
+  AdbcHandle<AdbcDatabase, AdbcDatabaseRelease> database_;
+  AdbcHandle<AdbcConnection, AdbcConnectionRelease> connection_;
+  AdbcStatement* running_ = nullptr;  // what the deadline cancels
+  std::unique_ptr<Deadline> deadline_;
+  Fault fault_;
+};
+
+}  // namespace tranche::sql
