@@ -39,6 +39,7 @@ NULL = "\\N"
 
 class MariaDb:
     connector = "mariadb"
+    serves = ("mariadb",)  # connectors that are tested with it
     databases_query = "SHOW DATABASES"
 
     def __init__(self, durable=False):

@@ -67,6 +67,7 @@ def make_certificates(folder):
 
 class Postgres:
     connector = "postgres"
+    serves = ("postgres", "adbc")  # connectors that are tested with it
     databases_query = "SELECT datname FROM pg_database"
 
     def __init__(self, durable=False):

@@ -227,7 +227,8 @@ Error AdbcClient::Unconnected(AdbcStatusCode status, const AdbcError& problem) {
   auto says = [&](std::string_view words) { return error.message.find(words) != std::string::npos; };
   const bool refused = says("authentication failed") || says("no password supplied") ||
                        says("does not exist") || says("no pg_hba.conf entry") || says("certificate") ||
-                       says("unable to open database file") || says("file is not a database");
+                       says("failed to open") || says("connection info string") ||
+                       says("file is not a database");
   if (refused || status == ADBC_STATUS_UNAUTHENTICATED || fault_.kind == Fault::Kind::kFatal) {
     fault_.kind = Fault::Kind::kFatal;
     error.code = Code::kJob;

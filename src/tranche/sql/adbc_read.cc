@@ -36,7 +36,8 @@ TypePtr StorageOf(const TypePtr& type) {
 }
 
 bool IsBytes(const arrow::DataType& type) {
-  return arrow::is_binary_like(type.id()) || arrow::is_fixed_size_binary(type.id());
+  return arrow::is_binary(type.id()) || type.id() == Type::BINARY_VIEW ||
+         type.id() == Type::FIXED_SIZE_BINARY;
 }
 
 // The engine's type for values that come as Arrow has them; nothing: they come as text.
