@@ -45,7 +45,7 @@ TRANCHE_JSON(ReportData::Stage, name, kind, from, steps, sql, filtered, rejected
              equation, bytes, seconds)
 TRANCHE_JSON(ReportData::Progress, seconds, rows, bytes)
 TRANCHE_JSON(ReportData::BatchSample, rows, bytes, seconds)
-TRANCHE_JSON(ReportData::Sample, columns, rows)
+TRANCHE_JSON(ReportData::Sample, columns, rows, spread)
 TRANCHE_JSON(ReportData::Store, name, connector, description, guarantee, stage, counts, published, bytes,
              retries, seconds, chosen_rows, batches, progress, sample)
 TRANCHE_JSON(ReportData::RejectReason, origin, reason, rows)

@@ -183,8 +183,10 @@ std::string ResultOf(const ReportData::Sample& sample, int64_t rows) {
       fmt::format(R"(<div class="pair">{}</div><details><summary>the first {}</summary>{}</details>)",
                   figures, Plural(shown, "row", "rows"), table);
   if (rows > std::ssize(sample.rows)) {
-    out += fmt::format(R"(<p class="soft small">Drawn from {} of the rows, evenly spread.</p>)",
-                       FormatCount(std::ssize(sample.rows)));
+    const std::string count = FormatCount(std::ssize(sample.rows));
+    out +=
+        fmt::format(R"(<p class="soft small">Drawn from {}.</p>)",
+                    sample.spread ? count + " of the rows, evenly spread" : "the first " + count + " rows");
   }
   return out;
 }

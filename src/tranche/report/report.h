@@ -101,6 +101,7 @@ struct ReportData {
   struct Sample {
     Columns columns;
     std::vector<TextRow> rows;
+    bool spread = true;  // over all rows, else the first ones
   };
   struct Store {
     std::string name;

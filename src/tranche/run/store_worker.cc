@@ -309,7 +309,9 @@ void StoreWorker::Sample(const Spool& spool) {
   sql = fmt::format("SELECT left(COLUMNS(c -> c <> '__tranche_n')::VARCHAR, {}) {}", kSampleText, sql);
   if (auto columns = engine_->Bind({SqlText("SELECT * FROM " + rows), nullptr}); columns) {
     if (auto sample = engine_->Select({SqlText(sql), nullptr}); sample) {
-      report_.sample = {.columns = *std::move(columns), .rows = *std::move(sample)};
+      report_.sample = {.columns = *std::move(columns),
+                        .rows = *std::move(sample),
+                        .spread = stride > 1 || there <= kSampleRows};
     }
   }
   engine_->Unregister(*reader);
