@@ -39,6 +39,7 @@ NULL = "\\N"
 
 class MariaDb:
     connector = "mariadb"
+    place = 'url: "${secret:DATABASE_URL}"'  # what names it in a job
     serves = ("mariadb",)  # connectors that are tested with it
     databases_query = "SHOW DATABASES"
 

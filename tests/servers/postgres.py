@@ -67,6 +67,7 @@ def make_certificates(folder):
 
 class Postgres:
     connector = "postgres"
+    place = 'url: "${secret:DATABASE_URL}"'  # what names it in a job
     serves = ("postgres", "adbc")  # connectors that are tested with it
     databases_query = "SELECT datname FROM pg_database"
 

@@ -75,7 +75,7 @@ job: trial
 collect: {{rows: {{csv: {{path: data.csv, types: {{id: bigint, k: integer, amount: integer, note: text}}}}}}}}
 {more}store:
   out:
-    {self.server.connector}: {{url: "${{secret:DATABASE_URL}}", {store}}}
+    {self.server.connector}: {{{self.server.place}, {store}}}
     batch: {{{batch}}}
     retry: {{{retry}}}
 rejects: {rejects}
@@ -225,9 +225,15 @@ def changes_are_done_in_order(program, server):
 
 def killed_at_every_failpoint(program, server, options):
     """SIGKILL at each place that the job comes to, at its first or third hit (with --all-hits both), then another size of batches."""
+    kills = kill_everywhere(program, server, options, MODES)
+    print(f"  {kills} kills")
+    assert kills > 60, f"only {kills} kills"
+
+
+def kill_everywhere(program, server, options, modes):
     kills = 0
     chance = random.Random(options.seed)
-    for mode in MODES:
+    for mode in modes:
         case, _, _ = made(program, server, mode)
         with case:
             reached = program.reached(case.folder, "run", "job.yaml", **case.environment)
@@ -243,8 +249,7 @@ def killed_at_every_failpoint(program, server, options):
                         check(case, wanted, bad)
                     except AssertionError as error:
                         raise AssertionError(f"mode {mode}, killed at {point}@{hit}: {error}") from None
-    print(f"  {kills} kills")
-    assert kills > 60, f"only {kills} kills"
+    return kills
 
 
 def parallel_lanes_are_killed(program, server):

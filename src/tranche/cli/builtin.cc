@@ -43,6 +43,7 @@ Registry BuiltinRegistry() {
   registry.Add(DuckDbSink());
   registry.Add(MariaDbSink());
   registry.Add(PostgresSink());
+  registry.Add(AdbcSink());
   return registry;
 }
 

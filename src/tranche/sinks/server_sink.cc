@@ -527,7 +527,13 @@ Result<std::optional<Sink::StoredBatch>> ServerStore::BatchOf(SinkContext& conte
 }  // namespace
 
 void SetServerStore(SinkSpec& spec, Field url, sql::MakeServer make) {
-  std::vector<Field> fields = {std::move(url)};
+  SetServerStore(spec, std::vector{std::move(url)},
+                 [make](const Options& options, const std::string& schema) {
+                   return sql::ServerOf(make, options, schema);
+                 });
+}
+
+void SetServerStore(SinkSpec& spec, std::vector<Field> fields, ServerStoreMaker make) {
   for (Field& field : TableFields(Schemas::kSome)) fields.push_back(std::move(field));
   spec.shape = Shape::Object(std::move(fields));
   spec.modes = {"append", "replace", "upsert", "update", "delete", "changes"};
@@ -537,13 +543,13 @@ void SetServerStore(SinkSpec& spec, Field url, sql::MakeServer make) {
   spec.make = [make](const Options& options) -> Result<std::unique_ptr<Sink>> {
     TableOptions table;
     TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
-    TRANCHE_ASSIGN(auto server, sql::ServerOf(make, options, table.schema));
+    TRANCHE_ASSIGN(auto server, make(options, table.schema));
     return std::make_unique<ServerStore>(std::move(server), std::move(table));
   };
   spec.scratch = [make](const Options& options, const ScratchPlace& place) -> Result<ScratchTarget> {
     TableOptions table;
     TRANCHE_TRY(table.ParseTable(options, Schemas::kSome));
-    TRANCHE_ASSIGN(auto server, sql::ServerOf(make, options, table.schema));
+    TRANCHE_ASSIGN(auto server, make(options, table.schema));
     return ScratchServer(std::move(server), table, options, place);
   };
 }

@@ -8,6 +8,7 @@ namespace tranche {
 SinkSpec CsvSink();
 SinkSpec JsonSink();
 SinkSpec ParquetSink();
+SinkSpec AdbcSink();
 SinkSpec ArrowSink();
 SinkSpec SqliteSink();
 SinkSpec DuckDbSink();

@@ -13,4 +13,9 @@ namespace tranche::sql {
 // is looked for when the first session is opened.
 Result<std::unique_ptr<Server>> MakeAdbc(const Options& options);
 
+// The same for a store, in a schema (empty: where the connection looks for names). What is promised of a
+// store stands on the transactions and locks of its database: behind the driver must be a PostgreSQL,
+// whatever it is called.
+Result<std::unique_ptr<Server>> MakeAdbcStore(const Options& options, std::string schema);
+
 }  // namespace tranche::sql

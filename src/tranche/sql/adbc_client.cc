@@ -10,6 +10,7 @@
 #include <arrow-adbc/adbc_driver_manager.h>
 #include <arrow/c/bridge.h>
 #include <arrow/record_batch.h>
+#include <arrow/scalar.h>
 
 #include "tranche/batch/arrow_error.h"
 #include "tranche/sql/fault.h"
@@ -110,13 +111,27 @@ Fault::Kind KindOfStatus(AdbcStatusCode status) {
   }
 }
 
-std::string MessageOf(AdbcStatusCode status, const AdbcError& error) {
-  std::string message = error.message != nullptr ? error.message : AdbcStatusCodeMessage(status);
+// The driver of PostgreSQL hands on what the server said.
+std::string DetailOf(const AdbcError& error, std::string_view key) {
+  for (int i = 0; i < AdbcErrorGetDetailCount(&error); ++i) {
+    const AdbcErrorDetail detail = AdbcErrorGetDetail(&error, i);
+    if (detail.key == key)
+      return {reinterpret_cast<const char*>(detail.value),
+              strnlen(reinterpret_cast<const char*>(detail.value), detail.value_length)};
+  }
+  return "";
+}
+
+std::string OneLine(std::string message) {
   while (!message.empty() && std::isspace(static_cast<unsigned char>(message.back()))) message.pop_back();
   for (char& c : message) {
     if (c == '\n') c = ' ';
   }
   return message;
+}
+
+std::string MessageOf(AdbcStatusCode status, const AdbcError& error) {
+  return OneLine(error.message != nullptr ? error.message : AdbcStatusCodeMessage(status));
 }
 
 void ReplaceAll(std::string& text, std::string_view part, std::string_view by) {
@@ -236,6 +251,7 @@ Error AdbcClient::Unconnected(AdbcStatusCode status, const AdbcError& problem) {
     fault_.kind = Fault::Kind::kLost;
     error.code = Code::kOutside;
   }
+  if (says("authentication failed") || says("no password supplied")) error.hint = "check user and password";
   return std::move(error).In("cannot connect");
 }
 
@@ -246,8 +262,17 @@ Error AdbcClient::Failed(AdbcStatusCode status, const AdbcError& error) {
   if (!known && error.vendor_code != 0 && error.vendor_code != ADBC_ERROR_VENDOR_CODE_PRIVATE_DATA) {
     fault_.code = std::to_string(error.vendor_code);
   }
+  std::string message = MessageOf(status, error);
+  if (const std::string primary = DetailOf(error, "PG_DIAG_MESSAGE_PRIMARY"); !primary.empty()) {
+    const std::string context = DetailOf(error, "PG_DIAG_CONTEXT");
+    const std::string detail = DetailOf(error, "PG_DIAG_MESSAGE_DETAIL");
+    message = detail.empty() || RepeatsRow(state) ? primary : primary + ": " + detail;
+    fault_.row = PostgresRowIn(context);
+    fault_.column = DetailOf(error, "PG_DIAG_COLUMN_NAME");
+    if (fault_.column.empty()) fault_.column = PostgresColumnIn(context);
+  }
   return Fail(fault_.kind == Fault::Kind::kRow ? Code::kData : Code::kOutside, "{}",
-              Shown(MessageOf(status, error)));
+              Shown(OneLine(std::move(message))));
 }
 
 // A driver may say what it was given, and within an address the password stands between ':' and '@'.
@@ -264,18 +289,80 @@ std::string AdbcClient::Shown(std::string message) const {
   return message;
 }
 
-Result<std::unique_ptr<AdbcClient::Stream>> AdbcClient::Prepare(const std::string& sql) {
+Result<std::unique_ptr<AdbcClient::Stream>> AdbcClient::Prepare(const std::vector<AdbcOption>& options) {
   Problem problem;
   auto stream = std::make_unique<Stream>(*this);
   AdbcStatusCode status = AdbcStatementNew(connection_.get(), stream->statement(), problem);
-  if (status == ADBC_STATUS_OK) status = AdbcStatementSetSqlQuery(stream->statement(), sql.c_str(), problem);
+  for (const AdbcOption& option : options) {
+    if (status != ADBC_STATUS_OK) break;
+    status = AdbcStatementSetOption(stream->statement(), option.name.c_str(), option.value.c_str(), problem);
+  }
   if (status != ADBC_STATUS_OK) return Failed(status, *problem);
   running_ = stream->statement();
   return stream;
 }
 
-Result<std::unique_ptr<AdbcRows>> AdbcClient::Run(const std::string& sql) {
-  TRANCHE_ASSIGN(auto stream, Prepare(sql));
+Result<std::unique_ptr<AdbcClient::Stream>> AdbcClient::Prepare(const std::string& sql,
+                                                                const std::vector<AdbcOption>& options) {
+  TRANCHE_ASSIGN(auto stream, Prepare(options));
+  Problem problem;
+  const AdbcStatusCode status = AdbcStatementSetSqlQuery(stream->statement(), sql.c_str(), problem);
+  if (status != ADBC_STATUS_OK) return Failed(status, *problem);
+  return stream;
+}
+
+Result<int64_t> AdbcClient::Finish(Stream& stream) {
+  int64_t rows = 0;
+  Problem problem;
+  Deadline::Call call(*deadline_);
+  const AdbcStatusCode status = AdbcStatementExecuteQuery(stream.statement(), nullptr, &rows, problem);
+  if (status != ADBC_STATUS_OK) return Failed(status, *problem);
+  return rows;
+}
+
+Result<int64_t> AdbcClient::Execute(const std::string& sql) {
+  TRANCHE_ASSIGN(auto stream, Prepare(sql, {}));
+  return Finish(*stream);
+}
+
+Result<int64_t> AdbcClient::Ingest(const std::string& schema, const std::string& table,
+                                   ArrowArrayStream rows) {
+  auto stream = Prepare({{ADBC_INGEST_OPTION_TARGET_TABLE, table},
+                         {ADBC_INGEST_OPTION_TARGET_DB_SCHEMA, schema},
+                         {ADBC_INGEST_OPTION_MODE, ADBC_INGEST_OPTION_MODE_APPEND}});
+  if (!stream) {
+    rows.release(&rows);
+    return std::move(stream).error();
+  }
+  Problem problem;
+  const AdbcStatusCode status = AdbcStatementBindStream((*stream)->statement(), &rows, problem);
+  if (status != ADBC_STATUS_OK) {
+    if (rows.release != nullptr) rows.release(&rows);
+    return Failed(status, *problem);
+  }
+  return Finish(**stream);
+}
+
+Result<std::string> AdbcClient::Vendor() {
+  auto stream = std::make_unique<Stream>(*this);
+  {
+    constexpr uint32_t kVendor = ADBC_INFO_VENDOR_NAME;
+    Problem problem;
+    Deadline::Call call(*deadline_);
+    const AdbcStatusCode status =
+        AdbcConnectionGetInfo(connection_.get(), &kVendor, 1, stream->stream(), problem);
+    if (status != ADBC_STATUS_OK) return Failed(status, *problem);
+  }
+  TRANCHE_TRY(stream->ReadSchema());
+  TRANCHE_ASSIGN(const auto batch, stream->Next());
+  if (batch == nullptr || batch->num_rows() == 0) return std::string();
+  TRANCHE_ARROW_ASSIGN(const auto value, "read", "the name of the database", batch->column(1)->GetScalar(0));
+  return static_cast<const arrow::UnionScalar&>(*value).child_value()->ToString();
+}
+
+Result<std::unique_ptr<AdbcRows>> AdbcClient::Run(const std::string& sql,
+                                                  const std::vector<AdbcOption>& options) {
+  TRANCHE_ASSIGN(auto stream, Prepare(sql, options));
   {
     Problem problem;
     Deadline::Call call(*deadline_);
@@ -289,7 +376,7 @@ Result<std::unique_ptr<AdbcRows>> AdbcClient::Run(const std::string& sql) {
 
 Result<std::shared_ptr<arrow::Schema>> AdbcClient::Describe(const std::string& sql) {
   {
-    TRANCHE_ASSIGN(auto stream, Prepare(sql));
+    TRANCHE_ASSIGN(auto stream, Prepare(sql, {}));
     ArrowSchema described{};
     Problem problem;
     Deadline::Call call(*deadline_);

@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <arrow-adbc/adbc.h>
@@ -13,19 +12,10 @@
 
 #include "tranche/base/clock.h"
 #include "tranche/base/result.h"
+#include "tranche/sql/adbc_target.h"
 #include "tranche/sql/server.h"
 
 namespace tranche::sql {
-
-struct AdbcOption {
-  std::string name;
-  std::string value;
-  bool secret = false;
-};
-struct AdbcTarget {
-  std::string driver;  // a name or a path
-  std::vector<AdbcOption> options;
-};
 
 template <typename Handle, AdbcStatusCode (*release)(Handle*, AdbcError*)>
 class AdbcHandle {
@@ -60,9 +50,15 @@ class AdbcClient {
   ~AdbcClient();
 
   Status Open();
-  Result<std::unique_ptr<AdbcRows>> Run(const std::string& sql);
+  Result<std::unique_ptr<AdbcRows>> Run(const std::string& sql, const std::vector<AdbcOption>& options = {});
   // The columns of an answer. Where the driver cannot tell them otherwise, the query is begun.
   Result<std::shared_ptr<arrow::Schema>> Describe(const std::string& sql);
+  // A statement without an answer, or whose answer does not matter: how many rows it changed.
+  Result<int64_t> Execute(const std::string& sql);
+  // Rows into a table that is there. How many the driver sent, or an error and none.
+  Result<int64_t> Ingest(const std::string& schema, const std::string& table, ArrowArrayStream rows);
+  // "PostgreSQL", as the driver has it.
+  Result<std::string> Vendor();
   // The tables of a schema (null: of all), as AdbcConnectionGetObjects has them.
   Result<std::unique_ptr<AdbcRows>> Tables(const char* schema);
   std::string Option(const char* name);  // of the connection; empty: it has none
@@ -71,7 +67,9 @@ class AdbcClient {
 
  private:
   class Stream;
-  Result<std::unique_ptr<Stream>> Prepare(const std::string& sql);
+  Result<std::unique_ptr<Stream>> Prepare(const std::vector<AdbcOption>& options);
+  Result<std::unique_ptr<Stream>> Prepare(const std::string& sql, const std::vector<AdbcOption>& options);
+  Result<int64_t> Finish(Stream& stream);  // runs what is prepared
   // Sets fault().
   Error Failed(AdbcStatusCode status, const AdbcError& error);
   Error Unconnected(AdbcStatusCode status, const AdbcError& error);

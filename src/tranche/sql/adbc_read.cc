@@ -263,23 +263,36 @@ std::unique_ptr<ServerAnswer> ReadAdbc(std::unique_ptr<AdbcRows> rows, std::vect
   return std::make_unique<AdbcAnswer>(std::move(rows), std::move(columns), with_row);
 }
 
-Result<std::vector<TextRow>> TextsOf(AdbcRows& rows) {
-  std::vector<TextRow> texts;
+Status EachText(AdbcRows& rows, const std::function<Status(const TextRow&)>& take) {
   while (true) {
     TRANCHE_ASSIGN(const auto batch, rows.Next());
-    if (batch == nullptr) return texts;
-    const size_t first = texts.size();
-    texts.resize(first + static_cast<size_t>(batch->num_rows()));
-    for (int i = 0; i < batch->num_columns(); ++i) {
-      TRANCHE_ARROW_ASSIGN(const ArrayPtr array, "read", "an answer", Plain(batch->column(i)));
-      TRANCHE_ARROW_ASSIGN(const ArrayPtr text, "read", "an answer", ToText(array, false));
-      const auto& values = static_cast<const arrow::StringArray&>(*text);
-      for (int64_t row = 0; row < values.length(); ++row) {
-        texts[first + static_cast<size_t>(row)].push_back(
-            values.IsNull(row) ? std::nullopt : std::optional(values.GetString(row)));
+    if (batch == nullptr) return {};
+    arrow::ArrayVector texts;
+    for (const ArrayPtr& column : batch->columns()) {
+      TRANCHE_ARROW_ASSIGN(const ArrayPtr array, "read", "an answer", Plain(column));
+      TRANCHE_ARROW_ASSIGN(ArrayPtr text, "read", "an answer", ToText(array, false));
+      texts.push_back(std::move(text));
+    }
+    for (int64_t i = 0; i < batch->num_rows(); ++i) {
+      TextRow row;
+      for (size_t column = 0; column < texts.size(); ++column) {
+        const auto& values = static_cast<const arrow::StringArray&>(*texts[column]);
+        row.push_back(values.IsNull(i) ? std::nullopt : std::optional(values.GetString(i)));
+        const bool boolean = batch->column(static_cast<int>(column))->type_id() == Type::BOOL;
+        if (boolean && row.back()) row.back()->resize(1);
       }
+      TRANCHE_TRY(take(row));
     }
   }
+}
+
+Result<std::vector<TextRow>> TextsOf(AdbcRows& rows) {
+  std::vector<TextRow> texts;
+  TRANCHE_TRY(EachText(rows, [&](const TextRow& row) -> Status {
+    texts.push_back(row);
+    return {};
+  }));
+  return texts;
 }
 
 }  // namespace tranche::sql

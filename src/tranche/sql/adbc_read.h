@@ -1,6 +1,7 @@
 // Arrow data of a driver as the engine takes it. For the files adbc*.cc alone.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,7 +20,8 @@ Result<std::vector<AnswerColumn>> AdbcColumns(const arrow::Schema& schema);
 std::unique_ptr<ServerAnswer> ReadAdbc(std::unique_ptr<AdbcRows> rows, std::vector<AnswerColumn> columns,
                                        bool with_row);
 
-// The values of each column as text, as a query gives them.
+// Each row as text; a boolean is "t" or "f".
+Status EachText(AdbcRows& rows, const std::function<Status(const TextRow&)>& take);
 Result<std::vector<TextRow>> TextsOf(AdbcRows& rows);
 
 }  // namespace tranche::sql

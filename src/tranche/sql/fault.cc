@@ -1,5 +1,7 @@
 #include "tranche/sql/fault.h"
 
+#include <charconv>
+
 namespace tranche::sql {
 namespace {
 
@@ -39,5 +41,29 @@ Fault::Kind KindOfSqlState(std::string_view state) {
   }
   return best != nullptr ? best->kind : Fault::Kind::kFatal;
 }
+
+std::optional<int64_t> PostgresRowIn(std::string_view context) {
+  constexpr std::string_view kLine = ", line ";
+  if (!context.starts_with("COPY ")) return std::nullopt;
+  const size_t at = context.find(kLine);
+  if (at == std::string_view::npos) return std::nullopt;
+  int64_t line = 0;
+  const char* from = context.data() + at + kLine.size();
+  std::from_chars(from, context.data() + context.size(), line);
+  return line > 0 ? std::optional(line - 1) : std::nullopt;
+}
+
+std::string PostgresColumnIn(std::string_view context) {
+  constexpr std::string_view kColumn = ", column ";
+  const size_t at = context.find(kColumn);
+  if (at == std::string_view::npos) return "";
+  std::string_view rest = context.substr(at + kColumn.size());
+  return std::string(rest.substr(0, rest.find_first_of(":\n")));
+}
+
+// NOT NULL, CHECK and WITH CHECK OPTION: the detail is "Failing row contains (7, …)", in the server's
+// language. What it has in columns that the server fills is different each time, and the rest need not be
+// told: the reject has the row.
+bool RepeatsRow(std::string_view state) { return state == "23502" || state == "23514" || state == "44000"; }
 
 }  // namespace tranche::sql

@@ -2,6 +2,9 @@
 // are those of the SQL standard).
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "tranche/sql/server.h"
@@ -9,5 +12,11 @@
 namespace tranche::sql {
 
 Fault::Kind KindOfSqlState(std::string_view state);
+
+// What PostgreSQL says of a refused row. Of "COPY orders, line 778, column amount: …": 777, amount.
+std::optional<int64_t> PostgresRowIn(std::string_view context);
+std::string PostgresColumnIn(std::string_view context);
+// Whether the detail of the error only has the row once more.
+bool RepeatsRow(std::string_view state);
 
 }  // namespace tranche::sql

@@ -3,7 +3,6 @@
 #include <poll.h>
 
 #include <cctype>
-#include <charconv>
 #include <cstring>
 
 #include "tranche/base/clock.h"
@@ -19,32 +18,6 @@ std::string Field(const PGresult& result, int field) {
   const char* text = PQresultErrorField(&result, field);
   return text != nullptr ? text : "";
 }
-
-// "COPY orders, line 778, column amount: …": 777.
-std::optional<int64_t> RowIn(std::string_view context) {
-  constexpr std::string_view kLine = ", line ";
-  if (!context.starts_with("COPY ")) return std::nullopt;
-  const size_t at = context.find(kLine);
-  if (at == std::string_view::npos) return std::nullopt;
-  int64_t line = 0;
-  const char* from = context.data() + at + kLine.size();
-  std::from_chars(from, context.data() + context.size(), line);
-  return line > 0 ? std::optional(line - 1) : std::nullopt;
-}
-
-// ", line 778, column amount": amount
-std::string ColumnIn(std::string_view context) {
-  constexpr std::string_view kColumn = ", column ";
-  const size_t at = context.find(kColumn);
-  if (at == std::string_view::npos) return "";
-  std::string_view rest = context.substr(at + kColumn.size());
-  return std::string(rest.substr(0, rest.find_first_of(":\n")));
-}
-
-// NOT NULL, CHECK and WITH CHECK OPTION: the detail is "Failing row contains (7, …)", in the server's
-// language. What it has in columns that the server fills is different each time, and the rest need not be
-// told: the reject has the row.
-bool RepeatsRow(std::string_view state) { return state == "23502" || state == "23514" || state == "44000"; }
 
 std::string Trim(const char* text) {
   std::string trimmed = text != nullptr ? text : "";
@@ -172,9 +145,9 @@ Error PostgresConnection::Failed(const PGresult& result) {
   }
   fault_ = {.kind = KindOfSqlState(state),
             .code = state,
-            .row = RowIn(context),
+            .row = PostgresRowIn(context),
             .column = Field(result, PG_DIAG_COLUMN_NAME)};
-  if (fault_.column.empty()) fault_.column = ColumnIn(context);
+  if (fault_.column.empty()) fault_.column = PostgresColumnIn(context);
   std::string message = Field(result, PG_DIAG_MESSAGE_PRIMARY);
   const std::string detail = Field(result, PG_DIAG_MESSAGE_DETAIL);
   if (!detail.empty() && !RepeatsRow(state)) message += ": " + detail;

@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""The store `adbc` by the driver of PostgreSQL against a real PostgreSQL: tests of the store `postgres`, and its own.
+
+    tests/servers/adbc_test.py              all
+    tests/servers/adbc_test.py -k killed    the tests with that in their name
+"""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from harness import toolset  # noqa: E402
+
+toolset.use()
+from servers.adbc import driver  # noqa: E402
+from servers.postgres import PASSWORD, Postgres  # noqa: E402
+from servers.postgres_test import (Case, a_trigger_that_drops_rows, add_options, every_mode_stores_and_rejects,  # noqa: E402
+                                   kill_everywhere, secrets_are_shown_nowhere, types_round_trip)
+from servers.suite import main  # noqa: E402
+
+
+class Adbc(Postgres):
+    connector = "adbc"
+    place = f'driver: "{driver("postgresql")}", options: {{uri: "${{secret:DATABASE_URL}}"}}'
+
+
+def killed_at_every_failpoint(program, server, options):
+    kills = kill_everywhere(program, server, options, ("append",))
+    assert kills > 15, f"only {kills} kills"
+    return f"{kills} kills"
+
+
+def mistakes(program, server):
+    with Case(program, server) as case:
+        case.write([[1, 1, 1, "x"]])
+        case.sql("CREATE VIEW seen AS SELECT 1 AS id; CREATE UNLOGGED TABLE light (id bigint, k int, amount int, note text);"
+                 "CREATE TABLE bare (id bigint, k int, amount int, note text)")
+        for store, *messages in (("table: seen", "is a view"), ("table: light", "UNLOGGED"), ("table: nowhere.t", "there is no schema"),
+                                 ("table: bare, mode: upsert, key: [id]", "unique"), ("table: bare, columns: strict, schema: x", "schema 'x'")):
+            case.job(store)
+            case.fail(2, *messages)
+        case.job()
+        url = server.url(case.database)
+        case.fail(2, "authentication failed", "check user and password", DATABASE_URL=url.replace(PASSWORD, "wrong"))
+        case.fail(2, "does not exist", DATABASE_URL=server.url("nowhere"))
+        job = (case.folder / "job.yaml").read_text()
+        (case.folder / "job.yaml").write_text(job.replace(Adbc.place, f'driver: "{driver("sqlite")}", options: {{uri: "{case.folder}/out.db"}}'))
+        case.fail(2, "does not know the transactions of SQLite", "have stores of their own")
+
+
+TESTS = (every_mode_stores_and_rejects, types_round_trip, a_trigger_that_drops_rows, secrets_are_shown_nowhere, mistakes,
+         killed_at_every_failpoint)
+
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__, TESTS, Adbc, add_options))
