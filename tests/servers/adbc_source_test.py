@@ -191,6 +191,8 @@ def mistakes(program, server):
         case.fail(2, "does not begin with '/'")
         case.job("table: t", library=driver("sqlite"), options="uri: /nowhere/x.db")
         case.fail(2, "failed to open '/nowhere/x.db'")
+        case.job("table: t", beside="retry: {attempts: 1}", library=driver("flightsql"), options='uri: "grpc://127.0.0.1:1"')
+        case.fail(1, "[FlightSQL]", "connection refused")
         case.job("table: t", options=f'uri: "{url}"')
         case.fail(2, "a password stands in 'uri' as it is")
         case.job("table: t", options='uri: "postgres://127.0.0.1/x", password: plain')
