@@ -115,7 +115,9 @@ def change(path, sql):
 
 def newer_versions(program, job, killed, expected):
     """What a newer Tranche has written is refused by name, and left as it is."""
-    newer = [(".tranche/trial/state.db", "pragma user_version = 99", "pragma user_version = 2", 1,
+    with contextlib.closing(sqlite3.connect(str(killed / ".tranche/trial/state.db"))) as state:
+        ((version,),) = state.execute("pragma user_version").fetchall()
+    newer = [(".tranche/trial/state.db", "pragma user_version = 99", f"pragma user_version = {version}", 1,
               "written by a newer tranche")]
     if job in trials.TABLE_JOBS:
         newer.append((job.found[0][0], "alter table tranche_run add column later integer",
