@@ -158,14 +158,50 @@ def segments_go_when_their_rows_are_stored(place):
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
     with sqlite3.connect(place.folder / ".tranche/test/state.db") as state:
-        [(all_of_them, gone)] = state.execute("SELECT count(*), sum(dropped) FROM segment").fetchall()
+        [(all_of_them, files)] = state.execute("SELECT count(*), sum(file) FROM segment").fetchall()
     there = list((place.folder / ".tranche/test/spool").glob("*/*.arrow"))
-    require(gone > 20 and len(there) == all_of_them - gone, f"{all_of_them} segments, {gone} dropped, {len(there)} files")
+    require(files < all_of_them - 20 and len(there) == files, f"{all_of_them} segments, {files} as files, {len(there)} there")
     place.run(*SMALL)
     found = place.sqlite("SELECT count(*), count(DISTINCT id), sum(id) FROM t")
     require(found == [(rows, rows, rows * (rows - 1) // 2)], f"{found}")
     report = (place.folder / ".tranche/test/report-1.html").read_text()
     require(">v0<" in report, "the report has no sample of the rows")
+
+
+def stopped(place, batch, rows, *options, commits):
+    """A store of `rows` rows by batches of `batch`, killed behind a commit; true if files were written beside the first."""
+    place.write("job.yaml", "job: test\ncollect: {rows: {csv: {path: rows.csv, types: {id: bigint, v: text}}}}\n"
+                            f"store: {{lite: {{sqlite: {{path: out.db, table: t}}, batch: {{rows: {batch}}}}}}}\n")
+    place.rows("rows.csv", range(rows))
+    require(place.program.kill(place.folder, "run", "job.yaml", *SMALL, *options, failpoint=f"batch.committed@{commits}"), "it was not killed")
+    with sqlite3.connect(place.folder / ".tranche/test/state.db") as state:
+        [(sealed, files)] = state.execute("SELECT (SELECT max(sealed) FROM stage), sum(file) FROM segment").fetchall()
+    require(not sealed, "all was read already")
+    return files > 1
+
+
+def all_there(place, rows):
+    found = place.sqlite("SELECT count(*), count(DISTINCT id), sum(id) FROM t")
+    require(found == [(rows, rows, rows * (rows - 1) // 2)], f"{found}")
+
+
+@test
+def segments_stay_in_memory_while_there_is_room(place):
+    """With batches of many segments some become files; those that were none become files where the next start keeps its rows."""
+    rows = 200_000
+    require(not stopped(place, 1000, rows, commits=50), "segments are files, and there is room")
+    large = place.again("large")
+    require(stopped(large, 30_000, rows, commits=2), "no segment is a file, and a batch is larger than may be in memory")
+    for case in (place, large):
+        case.run(*SMALL)
+        all_there(case, rows)
+    keeps = place.again("keeps")
+    stopped(keeps, 1000, rows, commits=50)
+    keeps.run(*SMALL, "--keep-batches")
+    all_there(keeps, rows)
+    with sqlite3.connect(keeps.folder / ".tranche/test/state.db") as state:
+        [(segments, files)] = state.execute("SELECT count(*), sum(file) FROM segment").fetchall()
+    require(segments == files == len(list((keeps.folder / ".tranche/test/kept").glob("*/*/*.arrow"))), f"{segments} segments, {files} files")
 
 
 @test

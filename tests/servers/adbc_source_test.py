@@ -15,9 +15,9 @@ from harness import toolset  # noqa: E402
 
 toolset.use()
 from servers import postgres_source_test as source_tests  # noqa: E402
-from servers.adbc import driver  # noqa: E402
-from servers.postgres import PASSWORD, Postgres  # noqa: E402
-from servers.postgres_source_test import same  # noqa: E402
+from servers.adbc import Adbc, driver, place  # noqa: E402
+from servers.postgres import PASSWORD  # noqa: E402
+from servers.postgres_source_test import goes_on_behind_the_last, same  # noqa: E402
 from servers.suite import main  # noqa: E402
 
 SECRET = "${secret:DATABASE_URL}"
@@ -27,17 +27,8 @@ class Case(source_tests.Case):
     """A folder, a database, a job from it into SQLite."""
 
     def job(self, source, store="sqlite: {path: out.db, table: t, mode: replace}", beside="", more="rejects: 0",
-            library=driver("postgresql"), options='uri: "${secret:DATABASE_URL}"'):
-        (self.folder / "job.yaml").write_text(f"""\
-job: trial
-parameters: {{least: {{type: integer, default: "5"}}, word: {{type: text, default: "it's"}}}}
-collect:
-  rows:
-    adbc: {{driver: "{library}", options: {{{options}}}, {source}}}
-    {beside}
-store: {{out: {{{store}}}}}
-{more}
-""")
+            library=driver("postgresql"), options=f'uri: "{SECRET}"'):
+        super().job(source, store, beside, more, place=place(library, options))
 
 
 def every_type_goes_there_and_back(program, server):
@@ -121,18 +112,7 @@ def incremental_by_a_column(program, server):
     with Case(program, server) as case:
         case.sql("CREATE TABLE log (id bigint, at timestamp); INSERT INTO log SELECT i, timestamp '2026-01-01' + i * interval '1 minute' "
                  "FROM generate_series(1, 100) i; INSERT INTO log VALUES (1000, NULL)")
-        append = "sqlite: {path: out.db, table: t}"
-        case.job("table: log", append, beside="incremental: {column: id, start: 11}")
-        case.succeed()
-        same(case.stored("SELECT count(*), min(id), max(id) FROM t"), [(91, 11, 1000)])
-        assert "nothing new" in case.succeed()
-        case.sql("INSERT INTO log SELECT i FROM generate_series(1001, 1050) i")
-        assert program.kill(case.folder, "run", "job.yaml", failpoint="batch.committed", **case.environment)
-        case.sql("INSERT INTO log SELECT i FROM generate_series(1051, 1060) i")  # for the next run
-        case.succeed()
-        same(case.stored("SELECT count(*), count(DISTINCT id), max(id) FROM t"), [(141, 141, 1050)])
-        case.succeed()
-        same(case.stored("SELECT count(*), count(DISTINCT id), max(id) FROM t"), [(151, 151, 1060)])
+        goes_on_behind_the_last(case)
         case.job("table: log", "sqlite: {path: out.db, table: late, mode: upsert, key: [id]}", beside="incremental: at")
         case.succeed("--again")
         case.sql("INSERT INTO log VALUES (2000, '2026-01-01 01:41:00.5')")
@@ -206,4 +186,4 @@ TESTS = (every_type_goes_there_and_back, sqlite_values, values_without_room_are_
 
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__, TESTS, Postgres))
+    sys.exit(main(__doc__, TESTS, Adbc))

@@ -11,16 +11,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import toolset  # noqa: E402
 
 toolset.use()
-from servers.adbc import driver  # noqa: E402
-from servers.postgres import PASSWORD, Postgres  # noqa: E402
+from servers.adbc import Adbc, driver  # noqa: E402
+from servers.postgres import PASSWORD  # noqa: E402
 from servers.postgres_test import (Case, a_trigger_that_drops_rows, add_options, every_mode_stores_and_rejects,  # noqa: E402
                                    kill_everywhere, secrets_are_shown_nowhere, types_round_trip)
 from servers.suite import main  # noqa: E402
-
-
-class Adbc(Postgres):
-    connector = "adbc"
-    place = f'driver: "{driver("postgresql")}", options: {{uri: "${{secret:DATABASE_URL}}"}}'
 
 
 def killed_at_every_failpoint(program, server, options):

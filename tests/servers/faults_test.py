@@ -263,13 +263,20 @@ class Between:
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
 
-    @staticmethod
-    def _pass(one, other):
+    def _pass(self, one, other):
         with contextlib.suppress(OSError):
             while data := one.recv(65536):
-                other.sendall(data)
+                if self.passes(data, one, other):
+                    other.sendall(data)
         with contextlib.suppress(OSError):
             other.shutdown(socket.SHUT_RDWR)
+
+    def passes(self, data, one, other):
+        """Looks at what `one` says to `other`; whether it is handed on."""
+        return True
+
+    def to_server(self, one):
+        return one.getpeername()[1] == self.port_of_server
 
     def cut(self):
         """All that is open; half of how many connections' ends it was."""

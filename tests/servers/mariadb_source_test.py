@@ -13,7 +13,7 @@ from harness import toolset  # noqa: E402
 
 toolset.use()
 from servers.mariadb import MariaDb  # noqa: E402
-from servers.postgres_source_test import Case, same, the_mark_in_a_query  # noqa: E402
+from servers.postgres_source_test import Case, goes_on_behind_the_last, same, the_mark_in_a_query  # noqa: E402
 from servers.suite import main  # noqa: E402
 
 EVERY_TYPE = """
@@ -95,15 +95,7 @@ def incremental_by_a_column(program, server):
     with Case(program, server) as case:
         case.sql("CREATE TABLE log (id bigint, at datetime(3)); INSERT INTO log SELECT seq, timestamp '2026-01-01 00:00:00' + interval seq minute FROM "
                  "seq_1_to_100; INSERT INTO log VALUES (1000, NULL)")
-        case.job("table: log", beside="incremental: {column: id, start: 11}")
-        case.succeed()
-        same(case.stored("SELECT count(*), min(id), max(id) FROM t"), [(91, 11, 1000)])
-        assert "nothing new" in case.succeed()
-        case.sql("INSERT INTO log (id) SELECT seq FROM seq_1001_to_1050")
-        assert program.kill(case.folder, "run", "job.yaml", failpoint="batch.committed", **case.environment)
-        case.sql("INSERT INTO log (id) VALUES (1051)")  # for the next run
-        case.succeed()
-        same(case.stored("SELECT count(*), count(DISTINCT id), max(id) FROM t"), [(141, 141, 1050)])
+        goes_on_behind_the_last(case)
         case.job("table: log", beside="incremental: {column: at, overlap: 10m}",
                  store="sqlite: {path: out.db, table: late, mode: upsert, key: [id]}")
         case.succeed("--again")

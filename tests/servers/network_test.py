@@ -142,19 +142,16 @@ class AroundCommit(Between):
         self.how, self.most, self.commits, self.spoiled = how, most, 0, collections.Counter()
         super().__init__(port)
 
-    def _pass(self, one, other):
-        to_server = other.getpeername()[1] == self.port_of_server
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                if to_server and is_commit(data):
-                    self.commits += 1
-                    if self.commits % 3 == 2 and self.spoiled.total() < self.most:
-                        how = self.how[self.spoiled.total() % len(self.how)]
-                        self.spoiled[how] += 1
-                        return self.spoil(how, one, other, data)
-                other.sendall(data)
-        with contextlib.suppress(OSError):
-            other.shutdown(socket.SHUT_RDWR)
+    def passes(self, data, one, other):
+        if not (self.to_server(other) and is_commit(data)):
+            return True
+        self.commits += 1
+        if self.commits % 3 != 2 or self.spoiled.total() >= self.most:
+            return True
+        how = self.how[self.spoiled.total() % len(self.how)]
+        self.spoiled[how] += 1
+        self.spoil(how, one, other, data)
+        return False
 
     @staticmethod
     def spoil(how, client, server, commit):

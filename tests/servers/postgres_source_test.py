@@ -38,13 +38,13 @@ INSERT INTO every (dt, ts, tz, t, f, d, n, y, ia) VALUES ('infinity', '-infinity
 class Case(store_tests.Case):
     """A folder, a database, a job from it into SQLite."""
 
-    def job(self, source, store="sqlite: {path: out.db, table: t}", beside="", more="rejects: 0"):
+    def job(self, source, store="sqlite: {path: out.db, table: t}", beside="", more="rejects: 0", place=""):
         (self.folder / "job.yaml").write_text(f"""\
 job: trial
 parameters: {{least: {{type: integer, default: "5"}}, word: {{type: text, default: "it's"}}}}
 collect:
   rows:
-    {self.server.connector}: {{url: "${{secret:DATABASE_URL}}", {source}}}
+    {self.server.connector}: {{{place or self.server.place}, {source}}}
     {beside}
 store: {{out: {{{store}}}}}
 {more}
@@ -139,21 +139,29 @@ def tables_views_and_queries(program, server):
             same(case.stored(), wanted)
 
 
+def goes_on_behind_the_last(case):
+    """Of a table `log` with the ids 1 to 100 and 1000: from 11 on, then what came behind 1000, also after a kill; what comes meanwhile is
+    for the next run."""
+    def add(first, last):
+        case.sql("INSERT INTO log (id) VALUES " + ", ".join(f"({i})" for i in range(first, last + 1)))
+    case.job("table: log", "sqlite: {path: out.db, table: t}", beside="incremental: {column: id, start: 11}")
+    case.succeed()
+    same(case.stored("SELECT count(*), min(id), max(id) FROM t"), [(91, 11, 1000)])
+    assert "nothing new" in case.succeed()
+    add(1001, 1050)
+    assert case.program.kill(case.folder, "run", "job.yaml", failpoint="batch.committed", **case.environment)
+    add(1051, 1060)
+    case.succeed()
+    same(case.stored("SELECT count(*), count(DISTINCT id), max(id) FROM t"), [(141, 141, 1050)])
+    case.succeed()
+    same(case.stored("SELECT count(*), count(DISTINCT id), max(id) FROM t"), [(151, 151, 1060)])
+
+
 def incremental_by_a_column(program, server):
     with Case(program, server) as case:
         case.sql("CREATE TABLE log (id bigint, at timestamptz); INSERT INTO log SELECT i, timestamptz '2026-01-01 00:00:00+00' + i * "
                  "interval '1 minute' FROM generate_series(1, 100) i; INSERT INTO log VALUES (1000, NULL)")
-        case.job("table: log", beside="incremental: {column: id, start: 11}")
-        case.succeed()
-        same(case.stored("SELECT count(*), min(id), max(id) FROM t"), [(91, 11, 1000)])
-        assert "nothing new" in case.succeed()
-        case.sql("INSERT INTO log SELECT i FROM generate_series(1001, 1050) i")
-        assert program.kill(case.folder, "run", "job.yaml", failpoint="batch.committed", **case.environment)
-        case.sql("INSERT INTO log SELECT i FROM generate_series(1051, 1060) i")  # for the next run
-        case.succeed()
-        same(case.stored("SELECT count(*), count(DISTINCT id), max(id) FROM t"), [(141, 141, 1050)])
-        case.succeed()
-        same(case.stored("SELECT count(*), count(DISTINCT id), max(id) FROM t"), [(151, 151, 1060)])
+        goes_on_behind_the_last(case)
         # What is written late is found within the overlap; what comes again has a key.
         case.job("table: log", beside="incremental: {column: at, overlap: 10m}", more="rejects: 0",
                  store="sqlite: {path: out.db, table: late, mode: upsert, key: [id]}")

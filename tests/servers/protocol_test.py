@@ -14,7 +14,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
@@ -40,18 +39,13 @@ class HeldCommit(Between):
         self.held, self.let_go = threading.Event(), threading.Event()
         super().__init__(port)
 
-    def _pass(self, one, other):
-        to_server = other.getpeername()[1] == self.port_of_server
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                if to_server and is_commit(data):
-                    self.commits += 1
-                    if self.commits == self.number:
-                        self.held.set()
-                        self.let_go.wait(60)
-                other.sendall(data)
-        with contextlib.suppress(OSError):
-            other.shutdown(socket.SHUT_RDWR)
+    def passes(self, data, one, other):
+        if self.to_server(other) and is_commit(data):
+            self.commits += 1
+            if self.commits == self.number:
+                self.held.set()
+                self.let_go.wait(60)
+        return True
 
 
 def zombie_commits_after_resume(program, server, options):
@@ -114,25 +108,10 @@ class CountedClaims(AroundCommit):
         self.claims = 0
         super().__init__(*arguments)
 
-    def _pass(self, one, other):
-        if other.getpeername()[1] != self.port_of_server:
-            return super()._pass(one, other)
-        return super()._pass(Counting(one, self), other)
-
-
-class Counting:
-    """A connection that is read by others, and looked into."""
-
-    def __init__(self, connection, way):
-        self.connection, self.way = connection, way
-
-    def recv(self, most):
-        data = self.connection.recv(most)
-        self.way.claims += data.count(b"INTO tranche_batch SELECT")
-        return data
-
-    def __getattr__(self, name):
-        return getattr(self.connection, name)
+    def passes(self, data, one, other):
+        if self.to_server(other):
+            self.claims += data.count(b"INTO tranche_batch SELECT")
+        return super().passes(data, one, other)
 
 
 def unknown_commit_then_smaller_batches(program, server, options):
@@ -292,28 +271,22 @@ class AbortedBeforeCommit(Between):
 
     def __init__(self, port, number):
         self.number, self.commits = number, 0
-        self.session, self.aborted = None, threading.Event()
+        self.session, self.heard, self.aborted = None, b"", threading.Event()
         super().__init__(port)
 
-    def _pass(self, one, other):
-        to_server = other.getpeername()[1] == self.port_of_server
-        heard = b""
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                if to_server and is_commit(data):
-                    self.commits += 1
-                    if self.commits == self.number:
-                        self.session = other
-                        other.sendall(b"Q\0\0\0\x11SELECT 1 / 0\0")
-                        self.aborted.wait(20)
-                if one is self.session and not self.aborted.is_set():
-                    heard += data
-                    if b"Z\0\0\0\5E" in heard:
-                        self.aborted.set()
-                    continue
-                other.sendall(data)
-        with contextlib.suppress(OSError):
-            other.shutdown(socket.SHUT_RDWR)
+    def passes(self, data, one, other):
+        if self.to_server(other) and is_commit(data):
+            self.commits += 1
+            if self.commits == self.number:
+                self.session = other
+                other.sendall(b"Q\0\0\0\x11SELECT 1 / 0\0")
+                self.aborted.wait(20)
+        if one is self.session and not self.aborted.is_set():
+            self.heard += data
+            if b"Z\0\0\0\5E" in self.heard:
+                self.aborted.set()
+            return False
+        return True
 
 
 def commit_of_an_aborted_transaction(program, server):

@@ -8,7 +8,7 @@
 namespace tranche {
 namespace {
 
-constexpr std::string_view kNames[] = {"debug", "info", "warn", "error"};
+constexpr std::string_view kLevelNames[] = {"debug", "info", "warn", "error"};
 constexpr std::string_view kPrefixes[] = {"", "", "warning: ", "error: "};
 
 std::string EscapeControls(std::string_view text) {
@@ -62,7 +62,7 @@ void Logger::Write(Level level, std::string_view event, Fields fields) {
 std::string Logger::JsonLine(Level level, std::string_view event, Fields fields) const {
   nlohmann::ordered_json line;
   line["time"] = FormatTime(clock_.NowMicros());
-  line["level"] = kNames[static_cast<size_t>(level)];
+  line["level"] = kLevelNames[static_cast<size_t>(level)];
   line["event"] = Redacted(event);
   for (const auto& [name, value] : fields) {
     auto& field = line[std::string(name)];

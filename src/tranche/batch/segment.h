@@ -15,6 +15,7 @@
 
 #include <arrow/type_fwd.h>
 
+#include "tranche/base/clock.h"
 #include "tranche/base/result.h"
 #include "tranche/batch/span.h"
 
@@ -26,8 +27,10 @@ struct SegmentInfo {
   int64_t bytes = 0;     // size of the file
   std::string checksum;  // HashFile
   std::string digest;    // RowDigest of its rows, where somebody compares it
-  bool dropped = false;  // its rows are where they belong, and its file may be gone
+  bool file = true;      // else its rows come by reading the input again, and `digest` knows them
 };
+
+using RecordBatches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
 
 std::string SegmentPath(const std::string& folder, int number);
 
@@ -58,14 +61,22 @@ class Spool {
   // A sealed one. `schema` may be the one that the segments were made with, or its PlainSchema.
   Spool(std::string folder, const std::shared_ptr<arrow::Schema>& schema, std::vector<SegmentInfo> segments);
 
-  void Append(SegmentInfo segment);  // its rows follow those that are there
-  void Seal();                       // no more will come
-  void GiveUp();                     // the same, and those that read it get an error
-  // Removes the segments that end at `row` or before; the first one stays, for people to see.
+  // Its rows follow those that are there. `rows`, of `bytes` in memory: of one that has no file.
+  void Append(SegmentInfo segment, RecordBatches rows = {}, int64_t bytes = 0);
+  void Seal();    // no more will come
+  void GiveUp();  // the same, and those that read it get an error
+  // Lets go of the segments that end at `row` or before, files and rows in memory; the first one stays, for
+  // people to see. And whether there are files among them.
   void Drop(int64_t row);
+  bool HasFilesToDrop(int64_t row) const;
 
-  // Checks that the segments tile the rows, and that each that was not dropped is there with its size and
-  // checksum; damage is an error that names the file.
+  // Waits until no more than `most` bytes are held in memory, or somebody waits for rows that are to come.
+  enum class Room { kThere, kWanted, kNone };
+  Room AwaitRoom(int64_t most, Duration timeout) const;
+  int64_t held() const;  // bytes in memory
+
+  // Checks that the segments tile the rows, and that each file is there with its size and checksum; damage is
+  // an error that names the file.
   Status Verify() const;
 
   // Rows of `span` piece by piece in order (pieces as they were written, cut at the span's ends).
@@ -78,8 +89,13 @@ class Spool {
   static constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();  // as `to`: to where it is sealed
   Result<std::unique_ptr<Reader>> Read(Span span) const;
 
-  // The segment that holds `row`, once it is there; nothing if the spool is sealed and ends before.
-  Result<std::optional<SegmentInfo>> Await(int64_t row) const;
+  // The segment that holds `row`, once it is there; nothing if the spool is sealed and ends before. `rows`:
+  // where they are in memory.
+  struct Held {
+    SegmentInfo info;
+    std::shared_ptr<const RecordBatches> rows;
+  };
+  Result<std::optional<Held>> Await(int64_t row) const;
 
   int64_t rows() const;  // so far
   int64_t end() const;   // rows() once it is sealed, kEnd before

@@ -40,6 +40,8 @@ std::vector<Span> SpanSet::Gaps(int64_t rows) const {
   return gaps;
 }
 
+int64_t SpanSet::prefix() const { return spans_.empty() || spans_[0].from > 0 ? 0 : spans_[0].to; }
+
 int64_t SpanSet::rows() const {
   int64_t sum = 0;
   for (const Span& span : spans_) sum += span.rows();

@@ -20,6 +20,7 @@ class SpanSet {
   bool Add(Span span);
   std::vector<Span> Gaps(int64_t rows) const;  // [0, rows) minus the set
   int64_t rows() const;
+  int64_t prefix() const;  // the rows from 0 on without a gap
   bool Tiles(int64_t rows) const { return Gaps(rows).empty() && this->rows() == rows; }
   const std::vector<Span>& spans() const { return spans_; }
 

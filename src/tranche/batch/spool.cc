@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <set>
+#include <span>
+#include <utility>
 
 #include <arrow/io/file.h>
 #include <arrow/ipc/reader.h>
@@ -40,6 +43,14 @@ Status VerifySegment(const std::string& path, const SegmentInfo& segment) {
 // is an error then, and no signal.
 class OpenSegment {
  public:
+  static OpenSegment Hold(std::shared_ptr<const RecordBatches> rows, int64_t first_row) {
+    OpenSegment open;
+    open.held_ = std::move(rows);
+    open.borders_.push_back(first_row);
+    for (const auto& piece : *open.held_) open.borders_.push_back(open.borders_.back() + piece->num_rows());
+    return open;
+  }
+
   static Result<OpenSegment> Open(std::string path, const SegmentInfo& segment, const arrow::Schema& schema) {
     OpenSegment open;
     open.path_ = std::move(path);
@@ -71,8 +82,9 @@ class OpenSegment {
   Result<std::shared_ptr<arrow::RecordBatch>> Read(int64_t from, int64_t to) const {
     auto border = std::ranges::upper_bound(borders_, from);
     auto index = static_cast<int>(border - borders_.begin()) - 1;
+    const int64_t first = borders_[index];
+    if (held_) return (*held_)[index]->Slice(from - first, std::min(to, *border) - from);
     TRANCHE_ARROW_ASSIGN(auto rows, "read", path_, reader_->ReadRecordBatch(index));
-    int64_t first = borders_[index];
     if (rows->num_rows() != *border - first) return Damaged(path_, "block {} has another size", index);
     return rows->Slice(from - first, std::min(to, *border) - from);
   }
@@ -80,7 +92,8 @@ class OpenSegment {
  private:
   std::string path_;
   std::shared_ptr<arrow::ipc::RecordBatchFileReader> reader_;
-  std::vector<int64_t> borders_;  // numbers of the rows that begin a block, and the end
+  std::shared_ptr<const RecordBatches> held_;  // instead of a file
+  std::vector<int64_t> borders_;               // numbers of the rows that begin a block, and the end
 };
 
 class SpoolReader : public Spool::Reader {
@@ -92,14 +105,18 @@ class SpoolReader : public Spool::Reader {
     if (!open_ || at_ >= segment_end_) {
       TRANCHE_ASSIGN(auto segment, spool_.Await(at_));
       if (!segment) return nullptr;
-      if (segment->dropped) {
+      const SegmentInfo& info = segment->info;
+      if (segment->rows) {
+        open_ = OpenSegment::Hold(std::move(segment->rows), info.span.from);
+      } else if (info.file) {
+        std::string path = SegmentPath(spool_.folder(), info.number);
+        TRANCHE_ASSIGN(open_, OpenSegment::Open(std::move(path), info, *spool_.schema()));
+      } else {
         return Fail(Code::kOutside, "rows {} to {} are missing in a store that had them, and spooled no more",
-                    segment->span.from, segment->span.to)
+                    info.span.from, info.span.to)
             .Hint("bring the store back to where it was; or --again: give the run up (what it stored stays)");
       }
-      std::string path = SegmentPath(spool_.folder(), segment->number);
-      TRANCHE_ASSIGN(open_, OpenSegment::Open(std::move(path), *segment, *spool_.schema()));
-      segment_end_ = segment->span.to;
+      segment_end_ = info.span.to;
     }
     TRANCHE_ASSIGN(auto rows, open_->Read(at_, to_));
     at_ += rows->num_rows();
@@ -120,9 +137,25 @@ struct Spool::Growth {
   std::mutex mutex;
   std::condition_variable changed;
   State state = State::kGrows;
-  std::vector<SegmentInfo> segments = {};
+  struct Entry : Held {
+    int64_t bytes = 0;  // of the rows in memory
+  };
+  std::vector<Entry> segments = {};
+  int64_t held = 0;                // bytes in memory
+  std::multiset<int64_t> awaited;  // rows; they may have come, and who waits not have woken up
 
-  int64_t rows() const { return segments.empty() ? 0 : segments.back().span.to; }
+  int64_t rows() const { return segments.empty() ? 0 : segments.back().info.span.to; }
+  bool wanted() const { return !awaited.empty() && *awaited.rbegin() >= rows(); }
+  auto EndsBehind(int64_t row) {
+    return std::ranges::upper_bound(segments, row, {}, [](const Entry& entry) { return entry.info.span.to; });
+  }
+  // Those that end at `row` or before and are not gone with all before them; never the first of all.
+  std::span<Entry> ToDrop(int64_t row) {
+    const auto end = EndsBehind(row);
+    auto begin = end;
+    while (begin - segments.begin() > 1 && (std::prev(begin)->info.file || std::prev(begin)->rows)) --begin;
+    return {begin, end};
+  }
   void Set(State to) {
     const std::scoped_lock lock(mutex);
     state = to;
@@ -136,26 +169,47 @@ Spool::Spool(std::string folder, const std::shared_ptr<arrow::Schema>& schema)
 Spool::Spool(std::string folder, const std::shared_ptr<arrow::Schema>& schema,
              std::vector<SegmentInfo> segments)
     : Spool(std::move(folder), schema) {
-  growth_->segments = std::move(segments);
+  for (SegmentInfo& segment : segments) Append(std::move(segment));
   growth_->state = Growth::State::kSealed;
 }
 
-void Spool::Append(SegmentInfo segment) {
+void Spool::Append(SegmentInfo segment, RecordBatches rows, int64_t bytes) {
   const std::scoped_lock lock(growth_->mutex);
-  growth_->segments.push_back(std::move(segment));
+  auto held = rows.empty() ? nullptr : std::make_shared<const RecordBatches>(std::move(rows));
+  growth_->segments.push_back({{std::move(segment), std::move(held)}, bytes});
+  growth_->held += bytes;
   growth_->changed.notify_all();
 }
 
 void Spool::Seal() { growth_->Set(Growth::State::kSealed); }
+void Spool::GiveUp() { growth_->Set(Growth::State::kGivenUp); }
+
 void Spool::Drop(int64_t row) {
   const std::scoped_lock lock(growth_->mutex);
-  for (SegmentInfo& segment : growth_->segments) {
-    if (segment.number == 0 || segment.dropped || segment.span.to > row) continue;
-    segment.dropped = true;
-    (void)RemoveFile(SegmentPath(folder_, segment.number));  // what stays goes with the run's folder
+  for (Growth::Entry& segment : growth_->ToDrop(row)) {
+    // A file that can't be removed goes with the run's folder.
+    if (std::exchange(segment.info.file, false)) (void)RemoveFile(SegmentPath(folder_, segment.info.number));
+    segment.rows = nullptr;
+    growth_->held -= std::exchange(segment.bytes, 0);
   }
+  growth_->changed.notify_all();
 }
-void Spool::GiveUp() { growth_->Set(Growth::State::kGivenUp); }
+
+bool Spool::HasFilesToDrop(int64_t row) const {
+  const std::scoped_lock lock(growth_->mutex);
+  return std::ranges::any_of(growth_->ToDrop(row), [](const auto& segment) { return segment.info.file; });
+}
+
+Spool::Room Spool::AwaitRoom(int64_t most, Duration timeout) const {
+  std::unique_lock lock(growth_->mutex);
+  growth_->changed.wait_for(lock, timeout, [&] { return growth_->held <= most || growth_->wanted(); });
+  return growth_->held <= most ? Room::kThere : growth_->wanted() ? Room::kWanted : Room::kNone;
+}
+
+int64_t Spool::held() const {
+  const std::scoped_lock lock(growth_->mutex);
+  return growth_->held;
+}
 
 int64_t Spool::rows() const {
   const std::scoped_lock lock(growth_->mutex);
@@ -169,18 +223,24 @@ int64_t Spool::end() const {
 
 std::vector<SegmentInfo> Spool::segments() const {
   const std::scoped_lock lock(growth_->mutex);
-  return growth_->segments;
+  std::vector<SegmentInfo> infos;
+  for (const auto& segment : growth_->segments) infos.push_back(segment.info);
+  return infos;
 }
 
-Result<std::optional<SegmentInfo>> Spool::Await(int64_t row) const {
+Result<std::optional<Spool::Held>> Spool::Await(int64_t row) const {
   std::unique_lock lock(growth_->mutex);
-  growth_->changed.wait(lock,
-                        [&] { return growth_->state != Growth::State::kGrows || growth_->rows() > row; });
+  const auto there = [&] { return growth_->state != Growth::State::kGrows || growth_->rows() > row; };
+  if (!there()) {
+    const auto awaited = growth_->awaited.insert(row);
+    growth_->changed.notify_all();
+    growth_->changed.wait(lock, there);
+    growth_->awaited.erase(awaited);
+  }
   if (growth_->state == Growth::State::kGivenUp)
     return Fail(Code::kInternal, "the spool {} was given up", folder_);
-  auto segment = std::ranges::upper_bound(growth_->segments, row, {},
-                                          [](const SegmentInfo& info) { return info.span.to; });
-  return segment == growth_->segments.end() ? std::nullopt : std::optional(*segment);
+  const auto segment = growth_->EndsBehind(row);
+  return segment == growth_->segments.end() ? std::nullopt : std::optional<Held>(*segment);
 }
 
 Status Spool::Verify() const {
@@ -192,13 +252,13 @@ Status Spool::Verify() const {
       return Damaged(path, "it does not follow the segment before it");
     }
     row = segment.span.to;
-    if (!segment.dropped) TRANCHE_TRY(VerifySegment(path, segment));
+    if (segment.file) TRANCHE_TRY(VerifySegment(path, segment));
   }
   return {};
 }
 
 Result<std::unique_ptr<Spool::Reader>> Spool::Read(Span span) const {
-  if (span.from < 0 || span.to < span.from || (span.to > rows() && span.to != kEnd)) {
+  if (span.from < 0 || span.to < span.from || (span.to > end() && span.to != kEnd)) {
     return Fail(Code::kInternal, "rows {} to {} of {}, which has {}", span.from, span.to, folder_, rows());
   }
   return std::make_unique<SpoolReader>(*this, span);

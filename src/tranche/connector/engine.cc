@@ -24,10 +24,16 @@ const Column* FindColumn(const Columns& columns, std::string_view name) {
   return found == columns.end() ? nullptr : &*found;
 }
 
-std::string ColumnAsItWas(const arrow::Field& field) {
-  const std::string name = QuoteName(field.name());
-  const int key = field.HasMetadata() ? field.metadata()->FindKey(std::string(kTypeKey)) : -1;
-  return key < 0 ? name : fmt::format("CAST({} AS {}) AS {}", name, field.metadata()->value(key), name);
+std::string RowsAsTheyWere(const arrow::Schema& schema, std::string_view registered) {
+  std::string columns;
+  for (const auto& field : schema.fields()) {
+    const std::string name = QuoteName(field->name());
+    const int key = field->HasMetadata() ? field->metadata()->FindKey(std::string(kTypeKey)) : -1;
+    columns += columns.empty() ? "" : ", ";
+    columns +=
+        key < 0 ? name : fmt::format("CAST({} AS {}) AS {}", name, field->metadata()->value(key), name);
+  }
+  return fmt::format("(SELECT {} FROM {})", columns, registered);
 }
 
 std::string Stub(const Columns& columns) {

@@ -50,8 +50,9 @@ class Reader {
 // Of a field: the engine's type, where Arrow has its values as text and does not say that it is another one
 // ("UUID", "JSON", "UUID[]").
 inline constexpr std::string_view kTypeKey = "tranche.type";
-// "CAST("a" AS UUID) AS "a"", or only the name: a column of registered rows as what it was.
-std::string ColumnAsItWas(const arrow::Field& field);
+// "(SELECT "n", CAST("a" AS UUID) AS "a" FROM registered)": the columns of `schema` of registered rows as
+// what they were.
+std::string RowsAsTheyWere(const arrow::Schema& schema, std::string_view registered);
 
 // Makes a fresh reader each time a query scans it.
 using ReaderFactory = std::function<Result<std::unique_ptr<Reader>>()>;

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace tranche {
@@ -52,13 +55,19 @@ class SqlState {
     return i + 1;
   }
 
- private:
   static bool IsWord(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
   }
+
+ private:
   std::string_view text_;
   In in_ = In::kCode;
   bool escapes_ = false;
 };
+
+// `text` with `value` of each $name of its code (not within quotes or comments) in the place of it; where
+// there is none, it stays.
+std::string ReplaceParameters(std::string_view text,
+                              const std::function<std::optional<std::string>(std::string_view name)>& value);
 
 }  // namespace tranche

@@ -6,7 +6,7 @@
 #include <arrow/c/bridge.h>
 
 #include "tranche/batch/arrow_error.h"
-#include "tranche/duckdb/prefetch.h"
+#include "tranche/connector/prefetch.h"
 
 namespace tranche::duckdb {
 
@@ -105,8 +105,9 @@ Result<std::unique_ptr<Scan>> StartScan(duckdb_init_info info, Instance& instanc
   ScanCount scan{.function = bound->reader->name};
   for (const auto& field : fields) scan.columns.push_back(field->name());
   TRANCHE_ASSIGN(auto converter, Converter::Make(instance, arrow::Schema(std::move(fields))));
-  TRANCHE_ASSIGN(auto reader, bound->reader->factory());
-  return std::make_unique<Scan>(bound->reader, Prefetch(std::move(reader)), std::move(columns),
+  std::vector<std::unique_ptr<Reader>> readers(1);
+  TRANCHE_ASSIGN(readers[0], bound->reader->factory());
+  return std::make_unique<Scan>(bound->reader, Prefetch(std::move(readers)), std::move(columns),
                                 std::move(positions), std::move(converter),
                                 instance.CountRows(bound->connection, std::move(scan)));
 }

@@ -82,7 +82,7 @@ bool MatchesPattern(std::string_view pattern, std::string_view name, bool any_ca
 }
 
 // An entry in two; what is no schema and a table is refused.
-Status Split(TableList::Entry& entry, std::string& schema) {
+Status SplitEntry(TableList::Entry& entry, std::string& schema) {
   const size_t point = entry.text.find('.');
   if (point == std::string::npos) return {};
   schema = entry.text.substr(0, point);
@@ -135,7 +135,7 @@ Result<TableList> TableList::Make(const Node& written, const Node& table, bool s
           .Hint("only what stands in the file is a pattern: name that table alone");
     }
     std::string schema;
-    if (splits) TRANCHE_TRY(Split(entry, schema));
+    if (splits) TRANCHE_TRY(SplitEntry(entry, schema));
     if (entry.pattern && !HasWild(entry.text)) entry = {UnescapedTable(entry.text), false, entry.place};
     if (i > 0 && schema != list.schema) {
       return Fail(Code::kJob, "the tables of a list are of one schema, and '{}' is not of {}", item.shown(),

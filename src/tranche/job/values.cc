@@ -22,7 +22,7 @@ constexpr std::string_view kHashKey = "tranche job fingerprint v1";
 constexpr int64_t kDayMicros = 86'400'000'000;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsWord(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || IsDigit(c) || c == '_'; }
+bool IsWordChar(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || IsDigit(c) || c == '_'; }
 bool TakesPieces(Kind kind) { return kind == Kind::kText || kind == Kind::kPath || kind == Kind::kColumn; }
 
 std::string TypeOf(std::string_view written) {
@@ -221,7 +221,7 @@ Result<Values::Reference> Values::Parse(std::string_view inner) const {
     }
   }
   reference.name = inner;
-  if (inner.empty() || !std::ranges::all_of(inner, IsWord)) {
+  if (inner.empty() || !std::ranges::all_of(inner, IsWordChar)) {
     return Fail(Code::kJob, "not a name in ${{…}}: '{}'", inner).Hint("a dollar sign before { is written $$");
   }
   return reference;

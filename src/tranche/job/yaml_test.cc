@@ -103,12 +103,12 @@ TEST(Yaml, WindowsLineEndsAndAByteOrderMark) {
   EXPECT_EQ(Where(*root.Find("b"), "oops"), "4:3");
 }
 
-struct Case {
+struct YamlCase {
   const char* text;
   const char* message;
 };
 
-class YamlTable : public ::testing::TestWithParam<Case> {};
+class YamlTable : public ::testing::TestWithParam<YamlCase> {};
 
 TEST_P(YamlTable, IsRefusedInOurWords) { EXPECT_EQ(OnlyError(GetParam().text), GetParam().message); }
 
@@ -116,84 +116,96 @@ INSTANTIATE_TEST_SUITE_P(
     Rows, YamlTable,
     ::testing::Values(
         // commas that split
-        Case{"a: {r: round(a, 2)}\n",
-             "j.yaml:1:8: a comma inside { } splits the value of 'r'; put the value in quotes, or give each "
-             "key its own line"},
-        Case{"a: [sum(a, b)]\n",
-             "j.yaml:1:5: a comma inside [ ] splits 'sum(a'; put the item in quotes, or give each item its "
-             "own line"},
-        Case{"a: [hour: f('h', at)]\n",
-             "j.yaml:1:11: a comma inside [ ] splits 'f('h''; put the item in quotes, or give each item its "
-             "own line"},
+        YamlCase{
+            "a: {r: round(a, 2)}\n",
+            "j.yaml:1:8: a comma inside { } splits the value of 'r'; put the value in quotes, or give each "
+            "key its own line"},
+        YamlCase{
+            "a: [sum(a, b)]\n",
+            "j.yaml:1:5: a comma inside [ ] splits 'sum(a'; put the item in quotes, or give each item its "
+            "own line"},
+        YamlCase{
+            "a: [hour: f('h', at)]\n",
+            "j.yaml:1:11: a comma inside [ ] splits 'f('h''; put the item in quotes, or give each item its "
+            "own line"},
         // what must be quoted
-        Case{"a: {url: ${X}}\n",
-             "j.yaml:1:10: ${…} inside { } or [ ] is not text in YAML; put it in quotes: \"${X}\""},
-        Case{"a: *.csv\n", "j.yaml:1:4: a value cannot begin with '*' in YAML; put it in quotes: \"*.csv\""},
-        Case{"a: */5 # c\n", "j.yaml:1:4: a value cannot begin with '*' in YAML; put it in quotes: \"*/5\""},
-        Case{"a: @daily\n",
-             "j.yaml:1:4: a value cannot begin with '@' in YAML; put it in quotes: \"@daily\""},
-        Case{"a: %d\n", "j.yaml:1:4: a value cannot begin with '%' in YAML; put it in quotes: \"%d\""},
-        Case{"a: [*]\n", "j.yaml:1:5: a value cannot begin with '*' in YAML; put it in quotes: \"*\""},
-        Case{"a: -\n", "j.yaml:1:4: a value cannot begin with '-' in YAML; put it in quotes: \"-\""},
-        Case{"a: `x`\n", "j.yaml:1:4: a value cannot begin with '`' in YAML; put it in quotes: \"`x`\""},
-        Case{"a: ,\n", "j.yaml:1:4: a value cannot begin with ',' in YAML; put it in quotes: \",\""},
-        Case{"a: ]\n", "j.yaml:1:4: a value cannot begin with ']' in YAML; put it in quotes: \"]\""},
-        Case{"a: \"\nb: 1\n", "j.yaml:1:4: a quote is not closed; close it where the text ends"},
-        Case{"a: #\nb: 1\n",
-             "j.yaml:1:1: 'a' has no value: '#' begins a comment; put the value in quotes: \"#\""},
+        YamlCase{"a: {url: ${X}}\n",
+                 "j.yaml:1:10: ${…} inside { } or [ ] is not text in YAML; put it in quotes: \"${X}\""},
+        YamlCase{"a: *.csv\n",
+                 "j.yaml:1:4: a value cannot begin with '*' in YAML; put it in quotes: \"*.csv\""},
+        YamlCase{"a: */5 # c\n",
+                 "j.yaml:1:4: a value cannot begin with '*' in YAML; put it in quotes: \"*/5\""},
+        YamlCase{"a: @daily\n",
+                 "j.yaml:1:4: a value cannot begin with '@' in YAML; put it in quotes: \"@daily\""},
+        YamlCase{"a: %d\n", "j.yaml:1:4: a value cannot begin with '%' in YAML; put it in quotes: \"%d\""},
+        YamlCase{"a: [*]\n", "j.yaml:1:5: a value cannot begin with '*' in YAML; put it in quotes: \"*\""},
+        YamlCase{"a: -\n", "j.yaml:1:4: a value cannot begin with '-' in YAML; put it in quotes: \"-\""},
+        YamlCase{"a: `x`\n", "j.yaml:1:4: a value cannot begin with '`' in YAML; put it in quotes: \"`x`\""},
+        YamlCase{"a: ,\n", "j.yaml:1:4: a value cannot begin with ',' in YAML; put it in quotes: \",\""},
+        YamlCase{"a: ]\n", "j.yaml:1:4: a value cannot begin with ']' in YAML; put it in quotes: \"]\""},
+        YamlCase{"a: \"\nb: 1\n", "j.yaml:1:4: a quote is not closed; close it where the text ends"},
+        YamlCase{"a: #\nb: 1\n",
+                 "j.yaml:1:1: 'a' has no value: '#' begins a comment; put the value in quotes: \"#\""},
         // expressions
-        Case{"a: c = 'x: y'\n",
-             "j.yaml:1:10: a ': ' inside a value; put the whole value in quotes, or below the key after '|'"},
-        Case{"a: \"Order ID\" > 0\n",
-             "j.yaml:1:4: text goes on behind a closing quote; put the whole value in the other "
-             "kind of quotes, or below the key after '|'"},
-        Case{"a: 'x' = a\n",
-             "j.yaml:1:4: text goes on behind a closing quote; put the whole value in the other kind of "
-             "quotes, or below the key after '|'"},
-        Case{"- a: 'x' = a\n",
-             "j.yaml:1:6: text goes on behind a closing quote; put the whole value in the other kind of "
-             "quotes, or below the key after '|'"},
-        Case{"a: > 0\n", "j.yaml:1:4: a value cannot begin with '>' in YAML; put it in quotes: \"> 0\""},
-        Case{"a: !done\n",
-             "j.yaml:1:4: a value cannot begin with '!' (a YAML tag); put it in quotes if the text is meant"},
-        Case{"a: !!str x\n",
-             "j.yaml:1:4: a value cannot begin with '!' (a YAML tag); put it in quotes if the text is meant"},
-        Case{"a: \"\\d\"\n",
-             "j.yaml:1:5: in double quotes a backslash begins an escape, and this is none: \\d; use single "
-             "quotes: there a backslash is a backslash"},
+        YamlCase{
+            "a: c = 'x: y'\n",
+            "j.yaml:1:10: a ': ' inside a value; put the whole value in quotes, or below the key after '|'"},
+        YamlCase{"a: \"Order ID\" > 0\n",
+                 "j.yaml:1:4: text goes on behind a closing quote; put the whole value in the other "
+                 "kind of quotes, or below the key after '|'"},
+        YamlCase{"a: 'x' = a\n",
+                 "j.yaml:1:4: text goes on behind a closing quote; put the whole value in the other kind of "
+                 "quotes, or below the key after '|'"},
+        YamlCase{"- a: 'x' = a\n",
+                 "j.yaml:1:6: text goes on behind a closing quote; put the whole value in the other kind of "
+                 "quotes, or below the key after '|'"},
+        YamlCase{"a: > 0\n", "j.yaml:1:4: a value cannot begin with '>' in YAML; put it in quotes: \"> 0\""},
+        YamlCase{
+            "a: !done\n",
+            "j.yaml:1:4: a value cannot begin with '!' (a YAML tag); put it in quotes if the text is meant"},
+        YamlCase{
+            "a: !!str x\n",
+            "j.yaml:1:4: a value cannot begin with '!' (a YAML tag); put it in quotes if the text is meant"},
+        YamlCase{
+            "a: \"\\d\"\n",
+            "j.yaml:1:5: in double quotes a backslash begins an escape, and this is none: \\d; use single "
+            "quotes: there a backslash is a backslash"},
         // keys
-        Case{"a: 1\na: 2\n", "j.yaml:2:1: 'a' stands here twice; the first is in line 1"},
-        Case{"x: &x {a: 1}\nb: {<<: *x}\n",
-             "j.yaml:2:5: '<<' does not merge in YAML 1.2; use 'include', or write the keys out"},
-        Case{"? {a: b}\n: c\n",
-             "j.yaml:1:3: a key must be a text; put it in quotes if it begins with a bracket"},
+        YamlCase{"a: 1\na: 2\n", "j.yaml:2:1: 'a' stands here twice; the first is in line 1"},
+        YamlCase{"x: &x {a: 1}\nb: {<<: *x}\n",
+                 "j.yaml:2:5: '<<' does not merge in YAML 1.2; use 'include', or write the keys out"},
+        YamlCase{"? {a: b}\n: c\n",
+                 "j.yaml:1:3: a key must be a text; put it in quotes if it begins with a bracket"},
         // nulls
-        Case{"a:\nb: 1\n", "j.yaml:1:1: 'a' has no value; write one, or leave it out; \"\" is an empty text"},
-        Case{"a: ~\n", "j.yaml:1:1: 'a' is null; leave it out; \"\" is an empty text, \"null\" the word"},
-        Case{"a: null\n", "j.yaml:1:1: 'a' is null; leave it out; \"\" is an empty text, \"null\" the word"},
-        Case{"a: [x, null]\n",
-             "j.yaml:1:8: this item is null; leave it out; \"\" is an empty text, \"null\" the word"},
-        Case{"a: 1\nb\n", "j.yaml:2:1: 'b' has no ':' and no value; write b: and a value"},
-        Case{"a: {path}\n", "j.yaml:1:5: 'path' has no value; a text that begins with '{' stands in quotes"},
+        YamlCase{"a:\nb: 1\n",
+                 "j.yaml:1:1: 'a' has no value; write one, or leave it out; \"\" is an empty text"},
+        YamlCase{"a: ~\n", "j.yaml:1:1: 'a' is null; leave it out; \"\" is an empty text, \"null\" the word"},
+        YamlCase{"a: null\n",
+                 "j.yaml:1:1: 'a' is null; leave it out; \"\" is an empty text, \"null\" the word"},
+        YamlCase{"a: [x, null]\n",
+                 "j.yaml:1:8: this item is null; leave it out; \"\" is an empty text, \"null\" the word"},
+        YamlCase{"a: 1\nb\n", "j.yaml:2:1: 'b' has no ':' and no value; write b: and a value"},
+        YamlCase{"a: {path}\n",
+                 "j.yaml:1:5: 'path' has no value; a text that begins with '{' stands in quotes"},
         // files
-        Case{"a: 1\n---\nb: 1\n",
-             "j.yaml:2:1: a second document begins here; one file has one job: take the '---' out"},
-        Case{"", "j.yaml:1:1: the file is empty"},
-        Case{"a: 1\n# \xFF\n", "j.yaml:2:3: not UTF-8; save the file as UTF-8"},
-        Case{
+        YamlCase{"a: 1\n---\nb: 1\n",
+                 "j.yaml:2:1: a second document begins here; one file has one job: take the '---' out"},
+        YamlCase{"", "j.yaml:1:1: the file is empty"},
+        YamlCase{"a: 1\n# \xFF\n", "j.yaml:2:3: not UTF-8; save the file as UTF-8"},
+        YamlCase{
             "a: \x01\n",
             "j.yaml:1:4: a control character (0x01); take it out, or write it as an escape in double quotes"},
-        Case{"a: \"x\\0\"\n", "j.yaml:1:4: a text cannot hold the character 0"},
-        Case{"a:\n\tb: 1\n", "j.yaml:2:1: a tab in the indentation; indent with spaces"},
-        Case{"a:\n  b: 1\n\tc: 1\n", "j.yaml:3:1: a tab in the indentation; indent with spaces"},
-        Case{"a:\n  b: 1\n c: 2\n",
-             "j.yaml:3:2: this line does not fit the lines above it; keys of one map begin in the "
-             "same column; what belongs below a key is indented more"},
-        Case{"a: {b: 1\nc: 2\n",
-             "j.yaml:2:2: a '{' is not closed before this; close it, or put the value in quotes if the "
-             "bracket is part of it"},
-        Case{"a: &a [*a]\n",
-             "j.yaml:1:8: an alias stands inside the value that it names; write the value out"}));
+        YamlCase{"a: \"x\\0\"\n", "j.yaml:1:4: a text cannot hold the character 0"},
+        YamlCase{"a:\n\tb: 1\n", "j.yaml:2:1: a tab in the indentation; indent with spaces"},
+        YamlCase{"a:\n  b: 1\n\tc: 1\n", "j.yaml:3:1: a tab in the indentation; indent with spaces"},
+        YamlCase{"a:\n  b: 1\n c: 2\n",
+                 "j.yaml:3:2: this line does not fit the lines above it; keys of one map begin in the "
+                 "same column; what belongs below a key is indented more"},
+        YamlCase{"a: {b: 1\nc: 2\n",
+                 "j.yaml:2:2: a '{' is not closed before this; close it, or put the value in quotes if the "
+                 "bracket is part of it"},
+        YamlCase{"a: &a [*a]\n",
+                 "j.yaml:1:8: an alias stands inside the value that it names; write the value out"}));
 
 TEST(Yaml, TabsInsideABlockAreText) {
   EXPECT_EQ(Root("sql: |\n  select\n  \t1\n").Find("sql")->text, "select\n\t1\n");

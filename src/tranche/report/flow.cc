@@ -16,7 +16,7 @@ namespace {
 
 constexpr double kCardWidth = 178;
 constexpr double kLeastGap = 72;  // between columns: room for the bands
-constexpr double kWidth = 1040;
+constexpr double kLeastWidth = 1040;
 constexpr double kRowGap = 16;
 constexpr double kThickest = 36;
 constexpr size_t kTitleLength = 19;
@@ -286,7 +286,7 @@ std::string DrawFlow(const ReportData& data) {
   AddWays(flow);
   Place(flow);
   double columns = flow.columns;
-  double width = std::max(kWidth, columns * kCardWidth + (columns - 1) * kLeastGap);
+  double width = std::max(kLeastWidth, columns * kCardWidth + (columns - 1) * kLeastGap);
   double step = (width - kCardWidth - 4) / (columns - 1);
   auto left = [&](const Card& card) { return 2 + step * card.column; };
 

@@ -14,8 +14,8 @@ namespace tranche::html {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-constexpr std::array kMonths = {"January", "February", "March",     "April",   "May",      "June",
-                                "July",    "August",   "September", "October", "November", "December"};
+constexpr std::array kMonthNames = {"January", "February", "March",     "April",   "May",      "June",
+                                    "July",    "August",   "September", "October", "November", "December"};
 constexpr std::array kDays = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
 
 // Length of the UTF-8 character that begins at `at`, or 0 if there is none.
@@ -87,7 +87,7 @@ Calendar ToCalendar(int64_t seconds) {
 std::string ShortTime(double value) {
   Calendar at = ToCalendar(static_cast<int64_t>(value));
   return fmt::format("{} {:.3} {:02}:{:02}", static_cast<unsigned>(at.date.day()),
-                     kMonths[static_cast<unsigned>(at.date.month()) - 1], at.time.hours().count(),
+                     kMonthNames[static_cast<unsigned>(at.date.month()) - 1], at.time.hours().count(),
                      at.time.minutes().count());
 }
 
@@ -149,10 +149,10 @@ std::string Plural(int64_t count, std::string_view one, std::string_view many) {
 
 std::string Moment(int64_t micros) {
   Calendar at = ToCalendar(micros / 1'000'000);
-  return fmt::format("{} {} {} {}, {:02}:{:02}:{:02} UTC", kDays[at.weekday],
-                     static_cast<unsigned>(at.date.day()),
-                     kMonths[static_cast<unsigned>(at.date.month()) - 1], static_cast<int>(at.date.year()),
-                     at.time.hours().count(), at.time.minutes().count(), at.time.seconds().count());
+  return fmt::format(
+      "{} {} {} {}, {:02}:{:02}:{:02} UTC", kDays[at.weekday], static_cast<unsigned>(at.date.day()),
+      kMonthNames[static_cast<unsigned>(at.date.month()) - 1], static_cast<int>(at.date.year()),
+      at.time.hours().count(), at.time.minutes().count(), at.time.seconds().count());
 }
 
 std::string Seconds(double seconds) { return FormatDuration(Duration(static_cast<int64_t>(seconds * 1e9))); }

@@ -14,9 +14,8 @@
 namespace tranche {
 namespace {
 
-constexpr std::string_view kStoring = "storing";       // a note, with one of these
-constexpr std::string_view kWhileRead = "while read";  // rows are stored, and not all of them are sealed
-constexpr std::string_view kSealed = "true";
+constexpr std::string_view kStoring = "storing";                                    // a note
+constexpr std::string_view kStored[] = {"", "aside", "while read", "all is read"};  // its value, by Stored
 
 template <typename Items>
 auto* Named(Items& items, std::string_view name) {
@@ -48,8 +47,7 @@ Execution::~Execution() = default;
 Status Execution::Run() {
   StopSignal::Watch watch(context_.stop, context_.engine);
   TRANCHE_ASSIGN(auto noted, context_.state.Note(context_.run.id, "", kStoring));
-  streaming_ = noted == kWhileRead;
-  storing_ = noted == kSealed;
+  stored_ = static_cast<Stored>(std::ranges::find(kStored, noted.value_or("")) - kStored);
   TRANCHE_TRY(PrepareInputs());
   TRANCHE_TRY(MakeStages());
   TRANCHE_TRY(StoreAll());
@@ -61,10 +59,10 @@ Status Execution::PrepareInputs() {
   const InputsContext inputs = context_.Inputs();
   TRANCHE_ASSIGN(auto splits, context_.state.Splits(context_.run.id));
   if (resumed_) NameNewFiles(splits, inputs);
-  if (!resumed_ || storing_) return OpenInputs(context_.job, sources_, splits, inputs);
+  if (!resumed_ || stored_ == Stored::kSealed) return OpenInputs(context_.job, sources_, splits, inputs);
   const std::vector<std::string> changes = ChangesSince(splits);
   if (changes.empty()) return OpenInputs(context_.job, sources_, splits, inputs);
-  if (streaming_) {
+  if (stored_ == Stored::kWhileRead) {
     return Fail(Code::kData, "{}, and rows of it are stored already", changes.front())
         .Hint("put it back as it was to let the run finish; or --again: give it up (what it stored stays)");
   }
@@ -115,7 +113,7 @@ Status Execution::MakeStages() {
     if (!again) return made;
     // The plan changes with what the sources hand on now: nothing of the old one is kept.
     TRANCHE_TRY(context_.state.ReplaceSplits(context_.run.id, CurrentSplits(context_.job, sources_)));
-    if (!streaming_) {
+    if (!goes_on()) {
       TRANCHE_ASSIGN(auto stages, context_.state.Stages(context_.run.id));
       TRANCHE_TRY(DropStages(stages));
     }
@@ -144,7 +142,7 @@ Status Execution::TryStages() {
     const StageRecord* begun_before = nullptr;
     for (const StageRecord& record : records) {
       if (record.name != stage.name) continue;
-      if (!record.sealed && streaming_) {
+      if (!record.sealed && goes_on()) {
         begun_before = &record;
         continue;
       }
@@ -164,7 +162,7 @@ Status Execution::TryStages() {
       auto begun = [&](const std::string& id, const Spool& spool, bool flows) {
         return StoreWhileItGrows(stage, id, spool, flows);
       };
-      TRANCHE_ASSIGN(sealed, spooler.Make(stage, sealed_, begun, begun_before));
+      TRANCHE_ASSIGN(sealed, spooler.Make(stage, sealed_, begun, Holds(stage), begun_before));
     }
     DescribeStage(stage, sealed->tally, false);
     sealed_[stage.name] = *std::move(sealed);
@@ -209,12 +207,10 @@ Status Execution::MakeWorkers() {
   return {};
 }
 
-Status Execution::NoteStoring(std::string_view how) {
-  if (storing_ || (streaming_ && how == kWhileRead)) return {};
-  TRANCHE_TRY(context_.state.SetNote(context_.run.id, "", kStoring, how));
-  streaming_ = how == kWhileRead;
-  storing_ = how == kSealed;
-  return {};
+Status Execution::NoteStored(Stored how) {
+  if (stored_ >= how) return {};
+  stored_ = how;
+  return context_.state.SetNote(context_.run.id, "", kStoring, kStored[static_cast<size_t>(how)]);
 }
 
 bool Execution::Streams(const PlannedStage& stage) const {
@@ -226,22 +222,23 @@ bool Execution::Streams(const PlannedStage& stage) const {
 Status Execution::StoreWhileItGrows(const PlannedStage& stage, const std::string& id, const Spool& spool,
                                     bool flows) {
   const bool streams = flows && Streams(stage);
+  const bool drops = Streams(stage) && Drops(stage);
   for (size_t i = 0; i < plan_.stores.size(); ++i) {
     const PlannedStore& store = plan_.stores[i];
+    if (store.stage != stage.name || store.sink->whole()) continue;
+    const bool aside = store.sink->aside();
+    if (streams) TRANCHE_TRY(NoteStored(aside ? Stored::kAside : Stored::kWhileRead));
     const auto begun = under_way_.find(i);
-    if (begun != under_way_.end()) {
-      if (!begun->second->failed) continue;
+    if (begun == under_way_.end()) {
+      if (!streams && !aside) continue;
+      if (drops) workers_[i]->OnStored([this, &stage, id, spool] { DropStored(stage, id, spool); });
+      Start(i, id, spool);
+    } else if (begun->second->failed) {
       begun->second->thread.join();
       return std::move(begun->second->outcome);
     }
-    if (store.stage != stage.name || store.sink->whole() || (!streams && !store.sink->aside())) continue;
-    if (!store.sink->aside()) TRANCHE_TRY(NoteStoring(kWhileRead));
-    if (streams && Drops(stage)) {
-      workers_[i]->OnStored(
-          [this, &stage, id, kept = Spool(spool)]() mutable { DropStored(stage, id, kept); });
-    }
-    Start(i, id, spool);
   }
+  if (drops) DropStored(stage, id, spool);
   return {};
 }
 
@@ -254,18 +251,22 @@ bool Execution::Drops(const PlannedStage& stage) const {
   return !read_again && !judged && !context_.keeps;
 }
 
-void Execution::DropStored(const PlannedStage& stage, const std::string& id, Spool& spool) {
+bool Execution::Holds(const PlannedStage& stage) const {
+  return Streams(stage) && Drops(stage) && std::ranges::none_of(plan_.stores, [&](const PlannedStore& store) {
+           return store.stage == stage.name && store.sink->whole();
+         });
+}
+
+void Execution::DropStored(const PlannedStage& stage, const std::string& id, Spool spool) {
   const std::scoped_lock lock(dropping_);
   int64_t row = spool.rows();
   for (size_t i = 0; i < plan_.stores.size(); ++i) {
     if (plan_.stores[i].stage == stage.name) row = std::min(row, workers_[i]->stored_to());
   }
-  const std::vector<SegmentInfo> segments = spool.segments();
-  const bool some = std::ranges::any_of(segments, [&](const SegmentInfo& segment) {
-    return segment.number > 0 && !segment.dropped && segment.span.to <= row;
-  });
   // What could not be noted stays until the run is finished.
-  if (some && context_.state.DropSegments(id, row) && Failpoint("segment.dropped")) spool.Drop(row);
+  if (spool.HasFilesToDrop(row) && !(context_.state.DropSegments(id, row) && Failpoint("segment.dropped")))
+    return;
+  spool.Drop(row);
 }
 
 // They finish the batches in hand.
@@ -276,7 +277,7 @@ void Execution::EndStores() {
 
 Status Execution::StoreAll() {
   if (direct_) return {};  // its stage and its store are one
-  TRANCHE_TRY(NoteStoring(kSealed));
+  TRANCHE_TRY(NoteStored(Stored::kSealed));
   for (size_t i = 0; i < workers_.size(); ++i) {
     const SealedStage& stage = sealed_.at(plan_.stores[i].stage);
     context_.progress.rows_to_store += stage.spool->rows();
@@ -293,7 +294,9 @@ Status Execution::StoreAll() {
 void Execution::Start(size_t store, const std::string& stage_id, const Spool& spool) {
   Storing& storing = *(under_way_[store] = std::make_unique<Storing>(spool));
   storing.thread = std::jthread([&storing, &worker = *workers_[store], stage_id] {
-    storing.outcome = worker.Open(VisibleSchema(*storing.spool.schema()), stage_id, storing.spool.rows());
+    const int64_t end = storing.spool.end();
+    storing.outcome =
+        worker.Open(VisibleSchema(*storing.spool.schema()), stage_id, end == Spool::kEnd ? 0 : end);
     if (storing.outcome) storing.outcome = worker.Store(storing.spool);
     if (!storing.outcome) storing.failed = true;
   });
@@ -343,7 +346,7 @@ Status Execution::Finish() {
   }
   context_.report.balanced = true;
   TRANCHE_TRY(Failpoint("run.balanced"));
-  TRANCHE_TRY(NoteStoring(kSealed));
+  TRANCHE_TRY(NoteStored(Stored::kSealed));
   for (auto& worker : workers_) TRANCHE_TRY(worker->Finish());
   workers_.clear();
   return {};

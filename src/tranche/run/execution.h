@@ -29,16 +29,27 @@ class Execution {
   Status MakeStages();
   Status TryStages();
   Status DropStages(const std::vector<StageRecord>& stages);
-  Status NoteStoring(std::string_view how);
+  // How far stores have come, in this start or an earlier one; later ones are more.
+  enum class Stored {
+    kNothing,
+    kAside,      // rows of a stage that is still being read, where nobody sees them
+    kWhileRead,  // such rows in a store that others see: the inputs must stay as they are
+    kSealed,     // all is read: the inputs are not looked at any more
+  };
+  Status NoteStored(Stored how);
+  // A stage that was not sealed is read again, and goes on behind the rows that were stored.
+  bool goes_on() const { return stored_ == Stored::kAside || stored_ == Stored::kWhileRead; }
   // Whether the whole job is one query that goes into its one store, without a spool.
   bool IsDirect(const std::vector<StageRecord>& records) const;
   // Whether stores may begin before the stage is sealed.
   bool Streams(const PlannedStage& stage) const;
   // Starts the stores of a stage that grows; an error of one that has begun ends the run.
   Status StoreWhileItGrows(const PlannedStage& stage, const std::string& id, const Spool& spool, bool flows);
-  // A segment goes when all stores of its stage have its rows.
+  // A segment goes when all stores of its stage have its rows; and need be no file, if all take them as they
+  // come.
   bool Drops(const PlannedStage& stage) const;
-  void DropStored(const PlannedStage& stage, const std::string& id, Spool& spool);
+  bool Holds(const PlannedStage& stage) const;
+  void DropStored(const PlannedStage& stage, const std::string& id, Spool spool);
   void EndStores();
   Status MakeWorkers();
   // Lets the store take the stage's rows, in a thread of its own.
@@ -54,10 +65,7 @@ class Execution {
   RunContext& context_;
   Sources sources_;
   bool resumed_;
-  // A store was opened, in this start or an earlier one: the inputs must stay as they are while they are read
-  // (streaming), and are not looked at any more when all is sealed (storing).
-  bool streaming_ = false;
-  bool storing_ = false;
+  Stored stored_ = Stored::kNothing;
   bool direct_ = false;
   Plan plan_;
   std::map<std::string, SealedStage> sealed_;

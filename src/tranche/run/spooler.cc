@@ -19,6 +19,9 @@ namespace {
 
 constexpr int64_t kSegmentBytes = 64 << 20;
 constexpr int64_t kSteadySegmentBytes = 16 << 20;  // stores begin with the first
+constexpr int64_t kSegmentsAhead = 3;              // in memory, and no store wants more
+constexpr int64_t kSegmentsHeld = 16;              // in memory at all, however large a batch becomes
+constexpr Duration kLook = std::chrono::milliseconds(100);
 
 // Rejects that are not in the state yet: few enough to be held.
 class PendingRejects {
@@ -83,14 +86,19 @@ Reject ParseMark(std::string_view mark, int64_t row) {
 // tally.
 class Sealer {
  public:
-  Sealer(RunContext& context, const std::string& stage_id, int64_t segment_bytes, bool steady,
-         std::vector<SegmentInfo> kept, std::function<Status(const Spool&)> flows, StageTally& tally)
+  struct Limits {
+    int64_t segment = 0;  // bytes of one
+    int64_t ahead = 0;    // bytes in memory, and no store wants more
+    int64_t held = 0;     // bytes in memory at all; 0: all segments are files
+  };
+  Sealer(RunContext& context, const std::string& stage_id, Limits limits, bool steady,
+         std::vector<SegmentInfo> known, std::function<Status(const Spool&)> flows, StageTally& tally)
       : context_(context),
         stage_id_(stage_id),
         folder_(context.SpoolFolder(stage_id)),
-        segment_bytes_(segment_bytes),
+        limits_(limits),
         steady_(steady),
-        kept_segments_(std::move(kept)),
+        known_(std::move(known)),
         flows_(std::move(flows)),
         tally_(tally) {}
 
@@ -108,12 +116,11 @@ class Sealer {
       }
     }
     spool_.emplace(folder_, arrow::schema(std::move(kept)));
-    for (const SegmentInfo& segment : kept_segments_) spool_->Append(segment);
-    number_ = static_cast<int>(kept_segments_.size());
-    TRANCHE_TRY(spool_->Verify());
+    TRANCHE_TRY(Spool(folder_, spool_->schema(), known_).Verify());
+    AppendFiles();
     if (steady_) digest_.emplace(*spool_->schema());
     TRANCHE_TRY(MakeFolders(folder_));
-    return number_ > 0 ? flows_(*spool_) : Status();
+    return known_.empty() ? Status() : flows_(*spool_);
   }
 
   Status Add(const std::shared_ptr<arrow::RecordBatch>& incoming) {
@@ -122,41 +129,88 @@ class Sealer {
     arrived_ += incoming->num_rows();
     if (rows->num_rows() == 0) return {};
     if (rows_column_ >= 0) Fold(*rows);
-    TRANCHE_ARROW_ASSIGN(auto selected, "take columns of", "a stage", rows->SelectColumns(kept_));
-    if (passed_ < kept_segments_.size()) TRANCHE_TRY(PassOver(selected));
-    if (selected->num_rows() == 0) return {};
+    TRANCHE_ARROW_ASSIGN(const auto selected, "take columns of", "a stage", rows->SelectColumns(kept_));
+    TRANCHE_ASSIGN(auto plain, PlainRows(*selected, spool_->schema()));
     // Not many rows more than a segment has room for: the engine hands on more of them at a time.
-    const int64_t bytes = std::max<int64_t>(RowBytes(*selected, 0, selected->num_rows()), 1);
-    const int64_t step = std::max<int64_t>(selected->num_rows() * segment_bytes_ / bytes, 1);
-    for (int64_t from = 0; from < selected->num_rows(); from += step) {
-      TRANCHE_TRY(Write(*selected->Slice(from, step)));
+    const int64_t bytes = std::max<int64_t>(RowBytes(*plain, 0, plain->num_rows()), 1);
+    const int64_t step = std::max<int64_t>(plain->num_rows() * limits_.segment / bytes, 1);
+    for (int64_t from = 0, count = 0; from < plain->num_rows(); from += count) {
+      if (into_ == Into::kNothing) TRANCHE_TRY(BeginSegment());
+      count = std::min(plain->num_rows() - from, Known() ? Known()->span.to - tally_.rows : step);
+      TRANCHE_TRY(Write(plain->Slice(from, count)));
     }
     return {};
   }
 
   Status Close() {
-    if (passed_ < kept_segments_.size()) return Differs();
-    if (writer_ != nullptr) TRANCHE_TRY(SealSegment());
+    if (Known()) return Differs();
+    if (into_ != Into::kNothing) TRANCHE_TRY(SealSegment());
     TRANCHE_TRY(FlushRejects());
     spool_->Seal();
+    return {};
+  }
+
+  // Until all rows that are in memory are stored: a stage that is done needs its input no more.
+  Status Drain() {
+    while (spool_->AwaitRoom(0, kLook) != Spool::Room::kThere) {
+      TRANCHE_TRY(context_.stop.Check());
+      TRANCHE_TRY(flows_(*spool_));
+    }
     return {};
   }
 
   const Spool& spool() const { return *spool_; }
 
  private:
-  Status Write(const arrow::RecordBatch& rows) {
-    if (writer_ == nullptr) {
-      if (number_ > 0) TRANCHE_TRY(flows_(*spool_));
-      TRANCHE_ASSIGN(writer_, SegmentWriter::Make(folder_, number_, tally_.rows, spool_->schema()));
+  // Where the rows of the segment at hand go.
+  enum class Into { kNothing, kFile, kMemory, kCompared };
+
+  // The segment at hand, where an earlier start has recorded it: then its rows must be the same.
+  const SegmentInfo* Known() const { return number_ < std::ssize(known_) ? &known_[number_] : nullptr; }
+
+  // Hands on the recorded segments that are files, up to the first one whose rows must be read again.
+  void AppendFiles() {
+    while (appended_ < std::ssize(known_) && known_[appended_].file) spool_->Append(known_[appended_++]);
+  }
+
+  Status BeginSegment() {
+    if (Known() && Known()->file) {
+      into_ = Into::kCompared;
+      return {};
     }
-    TRANCHE_ASSIGN(const auto plain, PlainRows(rows, spool_->schema()));
-    TRANCHE_TRY(writer_->Write(*plain));
-    if (digest_) TRANCHE_TRY(digest_->Add(*plain));
-    tally_.rows += rows.num_rows();
-    context_.progress.rows_read += rows.num_rows();
-    if (writer_->bytes_written() >= segment_bytes_) return SealSegment();
+    TRANCHE_ASSIGN(const bool room, AwaitRoom());
+    into_ = room ? Into::kMemory : Into::kFile;
+    if (room) return {};
+    TRANCHE_ASSIGN(writer_, SegmentWriter::Make(folder_, number_, tally_.rows, spool_->schema()));
     return {};
+  }
+
+  // Whether the next segment may be held in memory; if need be once the stores have caught up. The first one
+  // is a file, for people to see.
+  Result<bool> AwaitRoom() {
+    if (number_ == 0) return false;
+    while (true) {
+      TRANCHE_TRY(context_.stop.Check());
+      TRANCHE_TRY(flows_(*spool_));
+      if (limits_.held == 0) return false;
+      const Spool::Room room = spool_->AwaitRoom(limits_.ahead, kLook);
+      if (room == Spool::Room::kThere) return true;
+      if (room == Spool::Room::kWanted) return spool_->held() < limits_.held;
+    }
+  }
+
+  Status Write(const std::shared_ptr<arrow::RecordBatch>& rows) {
+    if (digest_) TRANCHE_TRY(digest_->Add(*rows));
+    tally_.rows += rows->num_rows();
+    context_.progress.rows_read += rows->num_rows();
+    if (into_ == Into::kFile) TRANCHE_TRY(writer_->Write(*rows));
+    if (into_ == Into::kMemory) {
+      held_.push_back(rows);
+      held_bytes_ += RowBytes(*rows, 0, rows->num_rows());
+    }
+    const bool full = Known() ? tally_.rows == Known()->span.to
+                              : (writer_ ? writer_->bytes_written() : held_bytes_) >= limits_.segment;
+    return full ? SealSegment() : Status();
   }
 
   Status TakeMarked(std::shared_ptr<arrow::RecordBatch>& rows) {
@@ -192,31 +246,6 @@ class Sealer {
     for (int64_t i = 0; i < counts.length(); ++i) tally_.folded += counts.Value(i);
   }
 
-  // Takes the rows away that the kept segments have; they must be the same.
-  Status PassOver(std::shared_ptr<arrow::RecordBatch>& rows) {
-    TRANCHE_ASSIGN(const auto plain, PlainRows(*rows, spool_->schema()));
-    int64_t from = 0;
-    while (from < plain->num_rows() && passed_ < kept_segments_.size()) {
-      const SegmentInfo& segment = kept_segments_[passed_];
-      const int64_t count = std::min(plain->num_rows() - from, segment.span.to - tally_.rows);
-      TRANCHE_TRY(digest_->Add(*plain->Slice(from, count)));
-      from += count;
-      tally_.rows += count;
-      context_.progress.rows_read += count;
-      if (tally_.rows < segment.span.to) break;
-      if (TakeDigest() != segment.digest) return Differs();
-      ++passed_;
-    }
-    rows = rows->Slice(from);
-    return {};
-  }
-
-  std::string TakeDigest() {
-    std::string hex = digest_->Hex();
-    digest_.emplace(*spool_->schema());
-    return hex;
-  }
-
   static Error Differs() {
     return Fail(Code::kData,
                 "the input gives other rows than when this run began, and some are stored already")
@@ -224,14 +253,33 @@ class Sealer {
   }
 
   Status SealSegment() {
-    TRANCHE_ASSIGN(SegmentInfo segment, writer_->Seal());
-    writer_.reset();
-    if (digest_) segment.digest = TakeDigest();
-    ++number_;
+    const SegmentInfo* known = Known();
+    SegmentInfo segment = known ? *known : SegmentInfo{.number = number_, .span = {first_, tally_.rows}};
+    if (digest_) {
+      segment.digest = digest_->Hex();
+      digest_.emplace(*spool_->schema());
+      if (known && segment.digest != known->digest) return Differs();
+    }
+    if (writer_) {
+      TRANCHE_ASSIGN(const SegmentInfo written, writer_->Seal());
+      writer_.reset();
+      segment.bytes = written.bytes;
+      segment.checksum = written.checksum;
+    }
+    segment.file = into_ != Into::kMemory;
     tally_.bytes += segment.bytes;
-    TRANCHE_TRY(context_.state.AddSegment(stage_id_, segment, pending_.Take()));
-    spool_->Append(std::move(segment));
-    return Failpoint("segment.recorded");
+    if (!known) TRANCHE_TRY(context_.state.AddSegment(stage_id_, segment, pending_.Take()));
+    if (known && into_ == Into::kFile) TRANCHE_TRY(context_.state.FileSegment(stage_id_, segment));
+    if (into_ != Into::kCompared) {
+      spool_->Append(std::move(segment), std::exchange(held_, {}), std::exchange(held_bytes_, 0));
+      ++appended_;
+      AppendFiles();
+      TRANCHE_TRY(Failpoint("segment.recorded"));
+    }
+    ++number_;
+    first_ = tally_.rows;
+    into_ = Into::kNothing;
+    return {};
   }
 
   Status FlushRejects() { return context_.state.AddStageRejects(stage_id_, pending_.Take()); }
@@ -239,9 +287,9 @@ class Sealer {
   RunContext& context_;
   std::string stage_id_;
   std::string folder_;
-  int64_t segment_bytes_;
-  bool steady_;  // another making of it passes over these rows
-  const std::vector<SegmentInfo> kept_segments_;
+  const Limits limits_;
+  bool steady_;                                // another making of it gives the same rows
+  const std::vector<SegmentInfo> known_;       // by an earlier start
   std::function<Status(const Spool&)> flows_;  // a segment is there, and rows come that are not in it
   StageTally& tally_;
   std::optional<Spool> spool_;
@@ -249,10 +297,15 @@ class Sealer {
   int reject_column_ = -1;
   int rows_column_ = -1;
   int64_t arrived_ = 0;
+  int64_t appended_ = 0;  // segments
+  // Of the segment at hand.
   int number_ = 0;
-  size_t passed_ = 0;                // of the kept segments
-  std::optional<RowDigest> digest_;  // of the segment at hand
+  int64_t first_ = 0;  // row
+  Into into_ = Into::kNothing;
+  std::optional<RowDigest> digest_;
   std::unique_ptr<SegmentWriter> writer_;
+  RecordBatches held_;
+  int64_t held_bytes_ = 0;
   PendingRejects pending_;
 };
 
@@ -302,12 +355,7 @@ Result<std::string> RegisterSpool(Engine& engine, const Spool& spool, std::optio
 }
 
 SqlText SpoolRelation(const Spool& spool, const std::string& registered, bool hidden) {
-  std::string columns;
-  for (const auto& field : spool.schema()->fields()) {
-    if (!hidden && field->name().starts_with(kHiddenPrefix)) continue;
-    columns += (columns.empty() ? "" : ", ") + ColumnAsItWas(*field);
-  }
-  return SqlText(fmt::format("(SELECT {} FROM {})", columns, registered));
+  return SqlText(RowsAsTheyWere(hidden ? *spool.schema() : *VisibleSchema(*spool.schema()), registered));
 }
 
 SourceContext Spooler::ContextOf(const std::string& input) {
@@ -394,10 +442,6 @@ Status Spooler::CheckBefore(const PlannedStage& stage, const std::map<std::strin
   return {};
 }
 
-int64_t Spooler::SegmentBytes(const PlannedStage& stage) const {
-  return context_.options.segment_bytes.value_or(stage.steady ? kSteadySegmentBytes : kSegmentBytes);
-}
-
 Status Spooler::CheckAfter(const PlannedStage& stage, const Spool& spool) {
   for (const Guard& guard : stage.guards) {
     if (guard.when != Guard::When::kAfter) continue;
@@ -438,10 +482,16 @@ Status Spooler::Tally(const PlannedStage& stage, const std::string& stage_id, En
 
 Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::string& id,
                                       const std::map<std::string, SealedStage>& sealed, const Begun& begun,
-                                      std::vector<SegmentInfo> kept, StageTally& tally) {
+                                      bool holds, std::vector<SegmentInfo> known, StageTally& tally) {
   TRANCHE_ASSIGN(Composed composed, Compose(stage, stage.query, sealed));
   auto flows = [&](const Spool& spool) { return begun(id, spool, /*flows=*/true); };
-  Sealer sealer(context_, id, SegmentBytes(stage), stage.steady, std::move(kept), flows, tally);
+  Sealer::Limits limits{
+      .segment = context_.options.segment_bytes.value_or(stage.steady ? kSteadySegmentBytes : kSegmentBytes)};
+  if (holds) {
+    limits.held = std::min(context_.options.memory / 8, kSegmentsHeld * limits.segment);
+    limits.ahead = std::min(kSegmentsAhead * limits.segment, limits.held);
+  }
+  Sealer sealer(context_, id, limits, stage.steady, std::move(known), flows, tally);
   auto spool = [&]() -> Status {
     TRANCHE_ASSIGN(auto reader, context_.engine.Run({composed.sql, &context_.job.values}));
     TRANCHE_TRY(sealer.Open(*reader->schema()));
@@ -456,6 +506,7 @@ Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::stri
   };
   Status spooled = spool();
   if (spooled) spooled = Tally(stage, id, context_.engine, tally);
+  if (spooled) spooled = sealer.Drain();
   Free(composed);
   TRANCHE_TRY(context_.stop.Check());  // an interrupted query says only that it was interrupted
   TRANCHE_TRY(std::move(spooled));
@@ -465,21 +516,21 @@ Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::stri
 }
 
 Result<SealedStage> Spooler::Make(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed,
-                                  const Begun& begun, const StageRecord* begun_before) {
+                                  const Begun& begun, bool holds, const StageRecord* begun_before) {
   TRANCHE_TRY(CheckBefore(stage, sealed));
   const int64_t started = context_.clock.SteadyNanos();
   StageRecord record{.name = stage.name, .id = NewId()};
-  std::vector<SegmentInfo> kept;
+  std::vector<SegmentInfo> known;
   if (begun_before != nullptr) {
     record = *begun_before;
     TRANCHE_TRY(context_.state.DropStageRejects(record.id));
-    TRANCHE_ASSIGN(kept, context_.state.Segments(record.id));
+    TRANCHE_ASSIGN(known, context_.state.Segments(record.id));
   } else {
     TRANCHE_TRY(context_.state.AddStage(context_.run.id, record));
   }
   TRANCHE_TRY(Failpoint("spool.begun"));
   StageTally tally{.query = HashHex(stage.query.text())};
-  auto made = MakeOnce(stage, record.id, sealed, begun, std::move(kept), tally);
+  auto made = MakeOnce(stage, record.id, sealed, begun, holds, std::move(known), tally);
   if (!made) {
     for (const auto& [origin, count] : tally.rejected) context_.budget.TakeBack(origin, count);
     return std::move(made).error();

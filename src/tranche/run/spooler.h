@@ -53,9 +53,11 @@ class Spooler {
   // Runs its query and seals it. `sealed`: the stages before it. After an error a part of it may lie in the
   // state (its rejects, for people to see); the next start drops that, or goes on with it: `begun_before` is
   // the record of a steady stage whose segments stay. Its query is run again from the start, and the rows
-  // that they have are compared and passed over.
+  // of the segments that are recorded are compared.
+  // `holds`: of a steady stage whose rows are dropped once all its stores have them. Its segments stay in
+  // memory then, with a digest in the state; only where they would become too many are they files.
   Result<SealedStage> Make(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed,
-                           const Begun& begun, const StageRecord* begun_before = nullptr);
+                           const Begun& begun, bool holds, const StageRecord* begun_before = nullptr);
 
   // Counts the rejects of a stage that an earlier start has made.
   Status Charge(const StageTally& tally);
@@ -78,8 +80,7 @@ class Spooler {
  private:
   Result<SealedStage> MakeOnce(const PlannedStage& stage, const std::string& id,
                                const std::map<std::string, SealedStage>& sealed, const Begun& begun,
-                               std::vector<SegmentInfo> kept, StageTally& tally);
-  int64_t SegmentBytes(const PlannedStage& stage) const;
+                               bool holds, std::vector<SegmentInfo> known, StageTally& tally);
   Status CheckAfter(const PlannedStage& stage, const Spool& spool);
   Status RunGuard(const Guard& guard, const SqlText& sql);
   SourceContext ContextOf(const std::string& input);

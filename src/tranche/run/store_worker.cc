@@ -52,14 +52,19 @@ Status StoreWorker::Open(std::shared_ptr<arrow::Schema> schema, std::string stag
                    .clock = &context_.clock,
                    .try_again = [this](int attempt) { return TryAgain(attempt, 0); },
                    .timeout = planned_.store->retry.timeout};
-  TRANCHE_ASSIGN(opened_, planned_.sink->Open(std::move(schema), sink_context_));
+  TRANCHE_ASSIGN(Opened opened, planned_.sink->Open(std::move(schema), sink_context_));
+  {
+    const std::scoped_lock lock(mutex_);
+    opened_ = std::move(opened);
+  }
   TRANCHE_TRY(context_.budget.Add(origin, opened_.counts.rejected));
   context_.progress.rows_stored += opened_.counts.stored;
   if (opened_.counts.sent > 0) {
-    context_.log.Info("resumed", {{"store", name()}, {"committed", opened_.counts.sent}, {"of", rows}});
+    const std::string of = rows > 0 ? fmt::format("{}", rows) : "rows that are still being read";
+    context_.log.Info("resumed", {{"store", name()}, {"committed", opened_.counts.sent}, {"of", of}});
   }
   begun_ = context_.clock.SteadyNanos();
-  Advance();
+  if (on_stored_) on_stored_();
   return Failpoint("resume.gaps");
 }
 
@@ -120,7 +125,7 @@ Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
           if (sizer_ && lane.warm && attempt == 1) sizer_->Stored(batch.span.rows(), seconds);
           lane.warm = true;
         }
-        Advance();
+        if (on_stored_) on_stored_();
         return {};
       }
       case WriteReport::Outcome::kFenced:
@@ -142,13 +147,9 @@ Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
   }
 }
 
-void StoreWorker::Advance() {
-  {
-    const std::scoped_lock lock(mutex_);
-    const auto& spans = opened_.committed.spans();
-    stored_to_ = spans.empty() || spans.front().from > 0 ? 0 : spans.front().to;
-  }
-  if (on_stored_) on_stored_();
+int64_t StoreWorker::stored_to() const {
+  const std::scoped_lock lock(mutex_);
+  return opened_.committed.prefix();
 }
 
 void StoreWorker::Note(const WriteReport& report, Span span, double seconds, int retries) {
@@ -224,7 +225,6 @@ void StoreWorker::TakeBack() {
   context_.budget.TakeBack("store " + name(), opened_.counts.rejected);
   context_.progress.rows_stored -= opened_.counts.stored;
   opened_ = {};
-  stored_to_ = 0;
 }
 
 Status StoreWorker::Forget() {
@@ -294,12 +294,12 @@ constexpr int64_t kSampleReads = 400'000;  // beyond that many rows only the fir
 void StoreWorker::Sample(const Spool& spool) {
   // The first segment is always there.
   const std::vector<SegmentInfo> segments = spool.segments();
-  const bool dropped = std::ranges::any_of(segments, &SegmentInfo::dropped);
-  const int64_t there = dropped ? segments.front().span.to : spool.rows();
+  const bool whole = std::ranges::all_of(segments, &SegmentInfo::file);
+  const int64_t there = whole ? spool.rows() : segments.front().span.to;
   auto reader = RegisterSpool(*engine_, spool, there);
   if (!reader) return;
   const std::string rows = SpoolRelation(spool, *reader, /*hidden=*/false).text();
-  const int64_t stride = dropped || there > kSampleReads ? 1 : (there + kSampleRows - 1) / kSampleRows;
+  const int64_t stride = !whole || there > kSampleReads ? 1 : (there + kSampleRows - 1) / kSampleRows;
   std::string sql = fmt::format("FROM {} LIMIT {}", rows, kSampleRows);
   if (stride > 1) {
     sql =

@@ -32,7 +32,7 @@ class StoreWorker {
   Status Open(std::shared_ptr<arrow::Schema> schema, std::string stage_id, int64_t rows);
   bool complete() const;  // all spans of [0, rows) are committed
   // All rows before it are committed. `on_stored` is called, by any of its threads, when it may have changed.
-  int64_t stored_to() const { return stored_to_; }
+  int64_t stored_to() const;
   void OnStored(std::function<void()> on_stored) { on_stored_ = std::move(on_stored); }
   // Cuts the gaps and writes them, as the rows come.
   Status Store(const Spool& spool);
@@ -64,7 +64,6 @@ class StoreWorker {
   bool TryAgain(int attempt, int64_t salt);
   Status WriteBatch(Lane& lane, const Batch& batch);
   Result<WriteReport> TryWrite(Lane& lane, const Batch& batch);
-  void Advance();
   void Note(const WriteReport& report, Span span, double seconds, int retries);
   void Sample(const Spool& spool);
   void ReadRejects();
@@ -78,10 +77,9 @@ class StoreWorker {
   Opened opened_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::mutex cutting_;               // of the cutter
-  std::mutex mutex_;                 // of what is opened, of the report, and of the size of batches
+  mutable std::mutex mutex_;         // of what is opened, of the report, and of the size of batches
   std::optional<BatchSizer> sizer_;  // where nobody has said how many rows
   std::atomic<bool> failed_ = false;
-  std::atomic<int64_t> stored_to_ = 0;
   std::function<void()> on_stored_;
   int64_t begun_ = 0;
   std::vector<Reject> rejects_;

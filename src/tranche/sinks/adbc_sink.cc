@@ -1,6 +1,7 @@
 #include "tranche/sinks/server_sink.h"
 #include "tranche/sinks/sinks.h"
 #include "tranche/sql/adbc.h"
+#include "tranche/sql/adbc_target.h"
 
 namespace tranche {
 
@@ -23,14 +24,7 @@ SinkSpec AdbcSink() {
       "No answer takes longer than the `timeout` of `retry` (2 minutes): it is cancelled.";
   spec.example =
       "adbc:\n  driver: postgresql\n  options: {uri: \"${secret:DATABASE_URL}\"}\n  table: public.orders\n";
-  SetServerStore(
-      spec,
-      {{"driver", Shape::Text(), "The driver's name, or the whole path of its library.", Field::kRequired},
-       {"options", Shape::Map(Shape::Text(), Shape::Text()),
-        "What the driver is given, in its own words: `uri`, `username`, `password` and others. Passwords "
-        "only as "
-        "secrets."}},
-      sql::MakeAdbcStore);
+  SetServerStore(spec, sql::AdbcFields(), sql::MakeAdbcStore);
   return spec;
 }
 

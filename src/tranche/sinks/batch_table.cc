@@ -46,11 +46,7 @@ Result<std::unique_ptr<BatchTable>> BatchTable::Make(Engine& engine, std::shared
     return std::make_unique<RowsReader>(schema, *rows);
   };
   TRANCHE_ASSIGN(table->registered_, engine.Register(schema, std::move(factory)));
-  std::string columns;
-  for (const auto& field : schema->fields()) {
-    columns += (columns.empty() ? "" : ", ") + ColumnAsItWas(*field);
-  }
-  table->from_ = fmt::format("(SELECT {} FROM {})", columns, table->registered_);
+  table->from_ = RowsAsTheyWere(*schema, table->registered_);
   TRANCHE_ASSIGN(table->columns_, engine.Bind({SqlText("SELECT * FROM " + table->from_)}));
   return table;
 }

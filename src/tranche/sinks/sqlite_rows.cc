@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kMostBytes = 1'000'000'000;  // SQLITE_MAX_LENGTH, as Debian builds it
 
-struct Target {
+struct BoundAs {
   std::string declared;
   std::string expression = {};  // over the column; empty = as it is
 };
@@ -27,7 +27,7 @@ bool HoldsNumbers(std::string declared) {
   return !declared.empty() && !has("CHAR") && !has("CLOB") && !has("TEXT") && !has("BLOB");
 }
 
-Target ToTarget(const Column& column, const Column* existing) {
+BoundAs ToBound(const Column& column, const Column* existing) {
   std::string name = QuoteName(column.name);
   auto cast = [&](std::string_view type) { return fmt::format("CAST({} AS {})", name, type); };
   std::string_view type = column.type;
@@ -41,8 +41,8 @@ Target ToTarget(const Column& column, const Column* existing) {
   std::string narrow = fmt::format("TRY_CAST({} AS BIGINT)", name);
   if (type == "HUGEINT") return {"INTEGER", narrow};
   if (type == "UBIGINT" || type == "UHUGEINT") {
-    return existing && HoldsNumbers(existing->type) ? Target{"INTEGER", narrow}
-                                                    : Target{"TEXT", cast("VARCHAR")};
+    return existing && HoldsNumbers(existing->type) ? BoundAs{"INTEGER", narrow}
+                                                    : BoundAs{"TEXT", cast("VARCHAR")};
   }
   if (type.starts_with("DECIMAL(")) {
     int precision = 0, scale = 0;
@@ -150,7 +150,7 @@ Result<std::unique_ptr<SqliteRows>> SqliteRows::Make(Engine& engine, std::shared
   for (int i = 0; i < schema->num_fields(); ++i) {
     const Column& column = rows->table_->columns().at(i);
     if (!options.Writes(column.name)) continue;
-    Target target = ToTarget(column, FindColumn(table, column.name));
+    BoundAs target = ToBound(column, FindColumn(table, column.name));
     rows->columns_.push_back({column.name, target.declared});
     rows->sources_.push_back(i);
     std::string name = QuoteName(column.name);

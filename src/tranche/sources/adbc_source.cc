@@ -1,6 +1,7 @@
 #include "tranche/sources/server_source.h"
 #include "tranche/sources/sources.h"
 #include "tranche/sql/adbc.h"
+#include "tranche/sql/adbc_target.h"
 
 namespace tranche {
 
@@ -34,13 +35,7 @@ SourceSpec AdbcSource() {
   spec.example =
       "adbc:\n  driver: flightsql\n  options: {uri: \"grpc+tls://db.example.com:31337\", username: reader, "
       "password: \"${secret:DATABASE_PASSWORD}\"}\n  table: orders\n";
-  SetServerSource(
-      spec,
-      {{"driver", Shape::Text(), "The driver's name, or the whole path of its library.", Field::kRequired},
-       {"options", Shape::Map(Shape::Text(), Shape::Text()),
-        "What the driver is given, in its own words: `uri`, `username`, `password` and others. Passwords "
-        "only as secrets."}},
-      sql::MakeAdbc);
+  SetServerSource(spec, sql::AdbcFields(), sql::MakeAdbc);
   return spec;
 }
 

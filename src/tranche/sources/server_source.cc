@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "tranche/batch/arrow_error.h"
+#include "tranche/connector/prefetch.h"
 #include "tranche/connector/sql_state.h"
 #include "tranche/connector/step.h"
 #include "tranche/sources/careful.h"
-#include "tranche/sources/merged.h"
 #include "tranche/sql/table_name.h"
 
 namespace tranche {
@@ -27,24 +27,10 @@ constexpr std::string_view kApplication = "tranche";
 
 // `$name` as literals of the server's.
 std::string WithLiterals(std::string_view text, const Parameters& parameters, const sql::Server& server) {
-  std::string sql;
-  SqlState state(text);
-  for (size_t i = 0; i < text.size();) {
-    if (text[i] == '$' && state.in() == SqlState::In::kCode) {
-      size_t end = i + 1;
-      while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) || text[end] == '_')) {
-        ++end;
-      }
-      if (const auto found = parameters.find(text.substr(i + 1, end - i - 1)); found != parameters.end()) {
-        sql += server.Literal(found->second);
-        i = end;
-        continue;
-      }
-    }
-    const size_t next = state.Step(i);
-    sql += text.substr(i, next - i);
-    i = next;
-  }
+  std::string sql = ReplaceParameters(text, [&](std::string_view name) -> std::optional<std::string> {
+    const auto found = parameters.find(name);
+    return found == parameters.end() ? std::nullopt : std::optional(server.Literal(found->second));
+  });
   while (!sql.empty() && (std::isspace(static_cast<unsigned char>(sql.back())) || sql.back() == ';')) {
     sql.pop_back();
   }
@@ -80,24 +66,21 @@ struct Answer {
 
 class ServerReader : public Reader {
  public:
-  ServerReader(std::shared_ptr<const Answer> answer, std::unique_ptr<ServerSession> session,
+  using Session = std::unique_ptr<ServerSession>;
+
+  ServerReader(std::shared_ptr<const Answer> answer, std::function<Result<Session>()> connect,
                std::shared_ptr<Reading> reading, std::shared_ptr<ReadCount> count)
       : answer_(std::move(answer)),
-        session_(std::move(session)),
+        connect_(std::move(connect)),
         reading_(std::move(reading)),
         count_(std::move(count)) {}
   ~ServerReader() override { count_->Say(read_, ended_); }
 
   std::shared_ptr<arrow::Schema> schema() const override { return answer_->schema; }
 
-  Status Open() {
-    if (!answer_->moment.empty()) TRANCHE_TRY(Noted(session_->ReadMoment(answer_->moment)));
-    TRANCHE_ASSIGN(rows_, Noted(session_->Read(answer_->query, answer_->columns, answer_->careful)));
-    return {};
-  }
-
   Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     if (ended_) return nullptr;
+    if (rows_ == nullptr) TRANCHE_TRY(Open());
     std::vector<sql::ServerAnswer::Misread> misread;
     TRANCHE_ASSIGN(auto batch, Noted(rows_->Next(misread)));
     if (batch == nullptr) {
@@ -112,6 +95,14 @@ class ServerReader : public Reader {
   }
 
  private:
+  // By the thread that reads.
+  Status Open() {
+    TRANCHE_ASSIGN(session_, connect_());
+    if (!answer_->moment.empty()) TRANCHE_TRY(Noted(session_->ReadMoment(answer_->moment)));
+    TRANCHE_ASSIGN(rows_, Noted(session_->Read(answer_->query, answer_->columns, answer_->careful)));
+    return {};
+  }
+
   template <typename T>
   Result<T> Noted(Result<T> result) {
     if (result) return result;
@@ -145,7 +136,8 @@ class ServerReader : public Reader {
   }
 
   std::shared_ptr<const Answer> answer_;
-  std::unique_ptr<ServerSession> session_;
+  std::function<Result<Session>()> connect_;
+  Session session_;
   std::unique_ptr<sql::ServerAnswer> rows_;  // goes before its session
   std::shared_ptr<Reading> reading_;
   std::shared_ptr<ReadCount> count_;
@@ -413,7 +405,7 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
   if (careful_) PlaceColumns::AddFields(fields);
   common.schema = arrow::schema(std::move(fields));
 
-  std::vector<ReaderFactory> factories;
+  std::vector<std::shared_ptr<const Answer>> answers;
   for (const std::string& part : parts) {
     auto answer = std::make_shared<Answer>(common);
     answer->moment = moment;
@@ -425,22 +417,21 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
                           ? fmt::format("SELECT * FROM ({}\n) AS asked WHERE {}", answer->query, condition)
                           : fmt::format("{} WHERE {}", answer->query, condition);
     }
-    auto count = reading_->counts.emplace_back(std::make_shared<ReadCount>());
-    factories.push_back([answer, count, reading = reading_, &server = *server_,
-                         again = SourceContext{.try_again = context.try_again, .timeout = context.timeout}]()
-                            -> Result<std::unique_ptr<Reader>> {
-      TRANCHE_ASSIGN(auto session, ConnectAgain(server, again));
-      auto reader = std::make_unique<ServerReader>(answer, std::move(session), reading, count);
-      TRANCHE_TRY(reader->Open());
-      return reader;
-    });
+    answers.push_back(std::move(answer));
+    reading_->counts.push_back(std::make_shared<ReadCount>());
   }
-  ReaderFactory factory = factories.front();
-  if (factories.size() > 1) {
-    factory = [schema = common.schema, factories]() -> Result<std::unique_ptr<Reader>> {
-      return Merge(schema, factories);
-    };
-  }
+  auto connect = [&server = *server_,
+                  again = SourceContext{.try_again = context.try_again, .timeout = context.timeout}] {
+    return ConnectAgain(server, again);
+  };
+  ReaderFactory factory = [answers, connect, reading = reading_]() -> Result<std::unique_ptr<Reader>> {
+    std::vector<std::unique_ptr<Reader>> readers;
+    for (size_t i = 0; i < answers.size(); ++i) {
+      readers.push_back(std::make_unique<ServerReader>(answers[i], connect, reading, reading->counts[i]));
+    }
+    if (readers.size() == 1) return std::move(readers.front());
+    return Prefetch(std::move(readers));
+  };
   TRANCHE_ASSIGN(reader_, Registration::Make(*context.engine, common.schema, std::move(factory)));
   const std::string from = "(SELECT * FROM " + reader_.text() + ")";
   if (careful_) return SqlText(ScanOver(left, from, context));

@@ -20,34 +20,17 @@
 namespace tranche::sql {
 namespace {
 
-constexpr Duration kTimeout = std::chrono::minutes(2);
-
 // What the driver writes as the server has it; all else goes as text, by way of a staging table.
-constexpr std::array<std::string_view, 15> kWires = {
+constexpr std::array<std::string_view, 15> kIngestedWires = {
     "bool",    "int2",  "int4", "int8",      "float4",      "float8", "text",    "bpchar",
     "varchar", "bytea", "date", "timestamp", "timestamptz", "json",   "interval"};
 
-// `$1` as literals.
+// $1, $2, … as literals.
 std::string WithValues(std::string_view text, const std::vector<Value>& values) {
-  std::string sql;
-  SqlState state(text);
-  for (size_t i = 0; i < text.size();) {
-    if (text[i] == '$' && state.in() == SqlState::In::kCode) {
-      size_t number = 0, end = i + 1;
-      while (end < text.size() && std::isdigit(static_cast<unsigned char>(text[end]))) {
-        number = number * 10 + static_cast<size_t>(text[end++] - '0');
-      }
-      if (number >= 1 && number <= values.size()) {
-        sql += PostgresLiteral(values[number - 1]);
-        i = end;
-        continue;
-      }
-    }
-    const size_t next = state.Step(i);
-    sql += text.substr(i, next - i);
-    i = next;
-  }
-  return sql;
+  return ReplaceParameters(text, [&](std::string_view number) -> std::optional<std::string> {
+    const Value* value = FindParameter(values, number);
+    return value == nullptr ? std::nullopt : std::optional(PostgresLiteral(*value));
+  });
 }
 
 Error ReadsNothing() { return Fail(Code::kInternal, "a store reads no rows"); }
@@ -116,29 +99,10 @@ Status AdbcStoreSession::Open(const std::string& application, const std::string&
             "it stores by the driver of PostgreSQL alone; SQLite, DuckDB and MariaDB have stores of their "
             "own");
   }
-  const std::pair<std::string_view, std::string_view> kSettings[] = {
-      {"synchronous_commit", "on"},
-      {"TimeZone", "UTC"},
-      {"default_transaction_isolation", "read committed"},
-      {"client_min_messages", "warning"},
-      {"standard_conforming_strings", "on"},
-      {"lock_timeout", "30s"},
-      {"intervalstyle", "postgres"},
-      {"datestyle", "ISO"},
-      {"extra_float_digits", "1"}};
-  std::string settings;
-  for (const auto& [name, value] : kSettings) {
-    settings += fmt::format("set_config({}, {}, false), ", QuoteText(name), QuoteText(value));
-  }
-  TRANCHE_ASSIGN(
-      auto set,
-      Query(fmt::format("SELECT {}set_config('application_name', $1, false), pg_backend_pid()", settings),
-            {Text(application)}));
-  number_ = ToNumber(set.at(0).back());
-  if (schema.empty()) return {};
-  TRANCHE_ASSIGN(set, Query("SELECT set_config('search_path', $1, false), to_regnamespace($1) IS NULL",
-                            {Text(QuoteName(schema))}));
-  if (set.at(0).at(1) == "t") return Fail(Code::kJob, "there is no schema '{}'", schema);
+  TRANCHE_TRY(SetUp(schema));
+  TRANCHE_ASSIGN(auto own, Query("SELECT set_config('application_name', $1, false), pg_backend_pid()",
+                                 {Text(application)}));
+  number_ = ToNumber(own.at(0).at(1));
   return {};
 }
 
@@ -183,7 +147,7 @@ class AdbcStoreServer : public Server {
 
   Result<std::unique_ptr<ServerSession>> Connect(const std::string& application,
                                                  std::optional<Duration> timeout, Fault* fault) override {
-    auto session = std::make_unique<AdbcStoreSession>(target_, timeout.value_or(kTimeout));
+    auto session = std::make_unique<AdbcStoreSession>(target_, timeout.value_or(kAnswerTimeout));
     if (Status opened = session->Open(application, schema_); !opened) {
       if (fault != nullptr) *fault = session->fault();
       return std::move(opened).error().In(Describe());
@@ -198,7 +162,7 @@ class AdbcStoreServer : public Server {
     std::string_view wire = fit.wire;
     if (wire.ends_with("[]")) wire.remove_suffix(2);
     const bool decimal = wire == "numeric" && given.starts_with("DECIMAL(");
-    if (fit.as_text || decimal || std::ranges::find(kWires, wire) != kWires.end()) return fit;
+    if (fit.as_text || decimal || std::ranges::find(kIngestedWires, wire) != kIngestedWires.end()) return fit;
     return {
         .cast = type == "VARCHAR" ? "" : "VARCHAR", .wire = "text", .as_text = true, .changed = fit.changed};
   }

@@ -37,6 +37,13 @@ std::string AdbcTarget::Describe() const {
   return library;
 }
 
+std::vector<Field> AdbcFields() {
+  return {{"driver", Shape::Text(), "The driver's name, or the whole path of its library.", Field::kRequired},
+          {"options", Shape::Map(Shape::Text(), Shape::Text()),
+           "What the driver is given, in its own words: `uri`, `username`, `password` and others. Passwords "
+           "only as secrets."}};
+}
+
 Result<AdbcTarget> ParseAdbcTarget(const Options& options) {
   AdbcTarget target{.driver = options.Text("driver")};
   if (target.driver.empty()) return Fail(Code::kJob, "'driver' is empty").At(options.PlaceOf("driver"));

@@ -6,6 +6,7 @@
 
 #include "tranche/base/result.h"
 #include "tranche/connector/options.h"
+#include "tranche/connector/shape.h"
 
 namespace tranche::sql {
 
@@ -22,6 +23,7 @@ struct AdbcTarget {
       const;  // "libadbc_driver_postgresql.so db.example.com/shop", without user and password
 };
 
+std::vector<Field> AdbcFields();
 // No password may stand there as it is.
 Result<AdbcTarget> ParseAdbcTarget(const Options& options);
 

@@ -1,10 +1,13 @@
 #include "tranche/sql/connection.h"
 
+#include <charconv>
 #include <cstdlib>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+
+#include "tranche/connector/sql_state.h"
 
 namespace tranche::sql {
 namespace {
@@ -141,29 +144,18 @@ class EngineConnection : public SqlConnection {
   static std::string Inline(std::string_view sql, const std::vector<Value>& values,
                             std::vector<Value>& texts) {
     if (values.empty()) return std::string(sql);  // a name in it may have a $
-    std::string inlined;
     std::vector<size_t> places(values.size(), 0);
-    while (true) {
-      size_t mark = sql.find('$');
-      inlined += sql.substr(0, mark);
-      if (mark == std::string_view::npos) return inlined;
-      sql.remove_prefix(mark + 1);
-      size_t number = 0;
-      while (!sql.empty() && std::isdigit(static_cast<unsigned char>(sql.front()))) {
-        number = number * 10 + static_cast<size_t>(sql.front() - '0');
-        sql.remove_prefix(1);
+    return ReplaceParameters(sql, [&](std::string_view number) -> std::optional<std::string> {
+      const Value* value = FindParameter(values, number);
+      if (value == nullptr) return std::nullopt;
+      if (value->type == "BIGINT") return std::to_string(ToNumber(value->text));
+      size_t& place = places[static_cast<size_t>(value - values.data())];
+      if (place == 0) {
+        texts.push_back(*value);
+        place = texts.size();
       }
-      const Value& value = values.at(number - 1);
-      if (value.type == "BIGINT") {
-        inlined += std::to_string(ToNumber(value.text));
-        continue;
-      }
-      if (places[number - 1] == 0) {
-        texts.push_back(value);
-        places[number - 1] = texts.size();
-      }
-      inlined += fmt::format("${}", places[number - 1]);
-    }
+      return fmt::format("${}", place);
+    });
   }
 
   Engine& engine_;
@@ -179,6 +171,14 @@ std::unique_ptr<SqlConnection> Connect(Engine& engine) { return std::make_unique
 
 Value Number(int64_t value) { return {"BIGINT", std::to_string(value)}; }
 Value Text(std::string value) { return {"VARCHAR", std::move(value)}; }
+
+const Value* FindParameter(const std::vector<Value>& values, std::string_view name) {
+  size_t number = 0;
+  const auto [end, problem] = std::from_chars(name.data(), name.data() + name.size(), number);
+  const bool known =
+      problem == std::errc() && end == name.data() + name.size() && number >= 1 && number <= values.size();
+  return known ? &values[number - 1] : nullptr;
+}
 
 int64_t ToNumber(const std::optional<std::string>& text) {
   return text ? std::strtoll(text->c_str(), nullptr, 10) : 0;

@@ -38,6 +38,8 @@ std::unique_ptr<SqlConnection> Connect(Engine& engine);
 
 Value Number(int64_t value);
 Value Text(std::string value);
+// Of $name: the value of a number from 1 on, else null.
+const Value* FindParameter(const std::vector<Value>& values, std::string_view name);
 
 // A whole number of a row; 0 for NULL.
 int64_t ToNumber(const std::optional<std::string>& text);

@@ -12,7 +12,6 @@
 namespace tranche::sql {
 namespace {
 
-constexpr Duration kTimeout = std::chrono::minutes(2);
 constexpr int kMostSessions = 32;  // of one application
 constexpr size_t kMostName = 64;   // characters
 
@@ -334,7 +333,7 @@ class MariaDbServer : public Server {
 
   Result<std::unique_ptr<ServerSession>> Connect(const std::string& application,
                                                  std::optional<Duration> timeout, Fault* fault) override {
-    auto session = std::make_unique<MariaDbSession>(timeout.value_or(kTimeout), parameters_.database);
+    auto session = std::make_unique<MariaDbSession>(timeout.value_or(kAnswerTimeout), parameters_.database);
     Status opened = session->Open(parameters_, application);
     if (!opened) {
       if (fault != nullptr) *fault = session->fault();

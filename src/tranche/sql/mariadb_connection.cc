@@ -58,23 +58,12 @@ Fault::Kind KindOf(unsigned number, std::string_view state) {
 // $1, $2, … become ?, in the order in which they stand; the values with them.
 std::string WithMarks(std::string_view sql, const std::vector<Value>& values,
                       std::vector<const Value*>& bound) {
-  std::string text;
-  SqlState state(sql);
-  for (size_t i = 0; i < sql.size();) {
-    if (sql[i] == '$' && state.in() == SqlState::In::kCode && i + 1 < sql.size() &&
-        std::isdigit(sql[i + 1])) {
-      size_t number = 0;
-      for (++i; i < sql.size() && std::isdigit(sql[i]); ++i)
-        number = number * 10 + static_cast<size_t>(sql[i] - '0');
-      bound.push_back(&values.at(number - 1));
-      text += '?';
-      continue;
-    }
-    const size_t next = state.Step(i);
-    text += sql.substr(i, next - i);
-    i = next;
-  }
-  return text;
+  return ReplaceParameters(sql, [&](std::string_view number) -> std::optional<std::string> {
+    const Value* value = FindParameter(values, number);
+    if (value == nullptr) return std::nullopt;
+    bound.push_back(value);
+    return "?";
+  });
 }
 
 // The values of one column, in the form in which they are bound.

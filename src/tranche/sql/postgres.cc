@@ -13,14 +13,11 @@
 namespace tranche::sql {
 namespace {
 
-constexpr Duration kTimeout = std::chrono::minutes(2);
 constexpr size_t kCopyBytes = 256 << 10;  // sent at a time
 
 std::string Cell(const PGresult& result, int row, int column) {
   return {PQgetvalue(&result, row, column), static_cast<size_t>(PQgetlength(&result, row, column))};
 }
-
-bool IsTrue(const std::optional<std::string>& text) { return text == "t"; }
 
 class PostgresSession : public PostgresStatements {
  public:
@@ -28,20 +25,7 @@ class PostgresSession : public PostgresStatements {
 
   Status Open(const PostgresParameters& parameters, const std::string& schema) {
     TRANCHE_TRY(connection_.Open(parameters));
-    // Durable commits, whatever the server's default; times are UTC; names without a schema are found where
-    // the table is.
-    TRANCHE_TRY(connection_.Run(
-        "SET synchronous_commit = on; SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; "
-        "SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning; "
-        "SET standard_conforming_strings = on; SET lock_timeout = '30s'; SET intervalstyle = 'postgres'; "
-        "SET datestyle = 'ISO'; SET extra_float_digits = 1"));
-    if (schema.empty()) return {};
-    // No other schema: a table of the same name there is another table.
-    TRANCHE_ASSIGN(auto found,
-                   Query("SELECT set_config('search_path', $1, false), to_regnamespace($1) IS NULL",
-                         {Text(QuoteName(schema))}));
-    if (found.at(0).at(1) == "t") return Fail(Code::kJob, "there is no schema '{}'", schema);
-    return {};
+    return SetUp(schema);
   }
 
   // Of SqlConnection.
@@ -178,7 +162,7 @@ class PostgresServer : public Server {
                                                  std::optional<Duration> timeout, Fault* fault) override {
     PostgresParameters parameters = parameters_;
     parameters.emplace_back("application_name", application);
-    auto session = std::make_unique<PostgresSession>(timeout.value_or(kTimeout));
+    auto session = std::make_unique<PostgresSession>(timeout.value_or(kAnswerTimeout));
     Status opened = session->Open(parameters, options_.schema);
     if (!opened) {
       if (fault != nullptr) *fault = session->fault();

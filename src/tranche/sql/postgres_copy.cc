@@ -13,13 +13,9 @@
 #include <arrow/util/decimal.h>
 
 namespace tranche::sql {
-namespace {
 
 using namespace std::string_view_literals;
 using arrow::Type;
-
-constexpr int32_t kEpochDays = 10'957;                 // of 2000-01-01, since 1970
-constexpr int64_t kEpochMicros = 946'684'800'000'000;  // as well
 
 enum class Wire {
   kBool,
@@ -38,6 +34,8 @@ enum class Wire {
   kTimestamp,
   kInterval,
 };
+
+namespace {
 
 struct Named {
   std::string_view name;

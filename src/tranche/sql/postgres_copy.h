@@ -22,6 +22,10 @@
 
 namespace tranche::sql {
 
+// 2000-01-01, from which PostgreSQL counts, since 1970.
+inline constexpr int32_t kEpochDays = 10'957;
+inline constexpr int64_t kEpochMicros = 946'684'800'000'000;
+
 class CopyRows {
  public:
   // `rows` must outlive it.

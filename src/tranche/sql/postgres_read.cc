@@ -11,6 +11,7 @@
 
 #include "tranche/batch/arrow_error.h"
 #include "tranche/connector/step.h"
+#include "tranche/sql/postgres_copy.h"
 
 namespace tranche::sql {
 namespace {
@@ -18,8 +19,6 @@ namespace {
 using namespace std::string_view_literals;
 using arrow::Type;
 
-constexpr int32_t kEpochDays = 10'957;                 // of 2000-01-01, since 1970
-constexpr int64_t kEpochMicros = 946'684'800'000'000;  // as well
 constexpr int64_t kBatchRows = 16'384;
 constexpr int64_t kBatchBytes = 8 << 20;
 constexpr int kMostDigits = 38;

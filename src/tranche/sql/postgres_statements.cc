@@ -7,11 +7,32 @@
 #include "tranche/sql/postgres_scratch.h"
 
 namespace tranche::sql {
-namespace {
-
-bool IsTrue(const std::optional<std::string>& text) { return text == "t"; }
-
-}  // namespace
+Status PostgresStatements::SetUp(const std::string& schema) {
+  // Durable commits; times are UTC.
+  constexpr std::pair<std::string_view, std::string_view> kSettings[] = {
+      {"synchronous_commit", "on"},
+      {"TimeZone", "UTC"},
+      {"client_encoding", "UTF8"},
+      {"default_transaction_isolation", "read committed"},
+      {"client_min_messages", "warning"},
+      {"standard_conforming_strings", "on"},
+      {"lock_timeout", "30s"},
+      {"intervalstyle", "postgres"},
+      {"datestyle", "ISO"},
+      {"extra_float_digits", "1"}};
+  std::string settings;
+  for (const auto& [name, value] : kSettings) {
+    settings += fmt::format("{}set_config({}, {}, false)", settings.empty() ? "" : ", ", QuoteText(name),
+                            QuoteText(value));
+  }
+  TRANCHE_TRY(Query("SELECT " + settings, {}));
+  if (schema.empty()) return {};
+  // No other schema: a table of the same name there is another table.
+  TRANCHE_ASSIGN(auto found, Query("SELECT set_config('search_path', $1, false), to_regnamespace($1) IS NULL",
+                                   {Text(QuoteName(schema))}));
+  if (IsTrue(found.at(0).at(1))) return Fail(Code::kJob, "there is no schema '{}'", schema);
+  return {};
+}
 
 Result<Columns> PostgresStatements::ColumnsOf(std::string_view table) {
   TRANCHE_ASSIGN(auto rows,

@@ -26,10 +26,18 @@ class PostgresStatements : public ServerSession {
   Result<std::string> MakeScratch(const std::string& table, const std::string& name) override;
   Status DropScratch(const std::string& name) override;
 
+ protected:
+  // Of a new session: what it must not take from the server's defaults. Names without a schema are found in
+  // `schema` (empty: where the server looks for them).
+  Status SetUp(const std::string& schema);
+
  private:
   // Why another table can't simply take this one's place.
   Result<bool> IsPlain(const std::string& oid);
 };
+
+// Of a boolean that Query gave.
+inline bool IsTrue(const std::optional<std::string>& text) { return text == "t"; }
 
 // Of Server.
 std::string PostgresLiteral(const Value& value);

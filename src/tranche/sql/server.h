@@ -155,6 +155,9 @@ class ServerSession : public SqlConnection {
   virtual Status DropScratch(const std::string& name);
 };
 
+// What no answer may take longer than, where nobody said.
+inline constexpr Duration kAnswerTimeout = std::chrono::minutes(2);
+
 class Server {
  public:
   virtual ~Server() = default;

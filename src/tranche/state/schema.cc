@@ -6,7 +6,7 @@
 namespace tranche {
 namespace {
 
-constexpr int64_t kVersion = 3;
+constexpr int64_t kVersion = 4;
 constexpr int64_t kApplication = 0x54524e43;  // "TRNC": tells our file from another program's
 
 constexpr std::string_view kTables = R"sql(
@@ -57,7 +57,7 @@ CREATE TABLE segment (
   bytes INTEGER NOT NULL,
   checksum TEXT NOT NULL,
   digest TEXT NOT NULL,
-  dropped INTEGER NOT NULL CHECK (dropped IN (0, 1)),
+  file INTEGER NOT NULL CHECK (file IN (0, 1)),
   UNIQUE (stage, number)
 ) STRICT;
 

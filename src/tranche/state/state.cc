@@ -130,11 +130,11 @@ class SqliteState : public State {
     return Write([&]() -> Status {
       TRANCHE_ASSIGN(std::string run, RunOfUnsealed(stage_id));
       TRANCHE_TRY(database_->Execute(
-          "INSERT INTO segment (stage, number, \"from\", \"to\", bytes, checksum, digest, dropped) "
-          "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0 "
+          "INSERT INTO segment (stage, number, \"from\", \"to\", bytes, checksum, digest, file) "
+          "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 "
           "WHERE (SELECT count(*) = ?2 AND coalesce(max(\"to\"), 0) = ?3 FROM segment WHERE stage = ?1)",
           {stage_id, int64_t{segment.number}, segment.span.from, segment.span.to, segment.bytes,
-           segment.checksum, segment.digest}));
+           segment.checksum, segment.digest, int64_t{segment.file}}));
       if (database_->changes() != 1) {
         return Fail(Code::kInternal, "segment {} does not follow the last one of stage {}", segment.number,
                     stage_id);
@@ -143,10 +143,19 @@ class SqliteState : public State {
     });
   }
 
+  Status FileSegment(const std::string& stage_id, const SegmentInfo& segment) override {
+    return Write([&]() -> Status {
+      TRANCHE_TRY(database_->Execute(
+          "UPDATE segment SET file = 1, bytes = ?, checksum = ? WHERE stage = ? AND number = ?",
+          {segment.bytes, segment.checksum, stage_id, int64_t{segment.number}}));
+      return ExpectOne("segment", fmt::format("{} of stage {}", segment.number, stage_id));
+    });
+  }
+
   Status DropSegments(const std::string& stage_id, int64_t row) override {
     return Write([&]() -> Status {
-      return database_->Execute(
-          "UPDATE segment SET dropped = 1 WHERE stage = ? AND number > 0 AND \"to\" <= ?", {stage_id, row});
+      return database_->Execute("UPDATE segment SET file = 0 WHERE stage = ? AND number > 0 AND \"to\" <= ?",
+                                {stage_id, row});
     });
   }
 
@@ -177,7 +186,7 @@ class SqliteState : public State {
 
   Result<std::vector<SegmentInfo>> Segments(const std::string& stage_id) override {
     return Read<SegmentInfo>(
-        "SELECT number, \"from\", \"to\", bytes, checksum, digest, dropped FROM segment WHERE stage = ? "
+        "SELECT number, \"from\", \"to\", bytes, checksum, digest, file FROM segment WHERE stage = ? "
         "ORDER BY number",
         {stage_id}, [](const Statement& row) {
           return SegmentInfo{.number = static_cast<int>(row.Int(0)),
@@ -185,7 +194,7 @@ class SqliteState : public State {
                              .bytes = row.Int(3),
                              .checksum = Text(row, 4),
                              .digest = Text(row, 5),
-                             .dropped = row.Int(6) != 0};
+                             .file = row.Int(6) != 0};
         });
   }
 

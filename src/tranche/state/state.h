@@ -88,7 +88,9 @@ class State {
   // A segment and its rejects, in one transaction. It must follow the last one without a gap.
   virtual Status AddSegment(const std::string& stage_id, const SegmentInfo& segment,
                             const std::vector<Reject>& rejects) = 0;
-  // Notes that the segments that end at `row` or before may be removed; the first one stays.
+  // A segment that had no file has one now: `bytes`, `checksum`.
+  virtual Status FileSegment(const std::string& stage_id, const SegmentInfo& segment) = 0;
+  // Notes that the files of the segments that end at `row` or before may go; the first one stays.
   virtual Status DropSegments(const std::string& stage_id, int64_t row) = 0;
   // Of a stage that is read once more from the start: all that are there come again.
   virtual Status DropStageRejects(const std::string& stage_id) = 0;

@@ -15,7 +15,7 @@ struct Rule {
   Place place;
 };
 
-Shape LongForm() {
+Shape RuleForm() {
   return Shape::Object({
       {"that", Shape::Expression(), "What must not be false.", Field::kRequired},
       {"otherwise", Shape::Choice({"reject", "warn", "fail"}),
@@ -25,13 +25,13 @@ Shape LongForm() {
   });
 }
 
-Rule Parse(const Node::Key& key, const Node& value) {
+Rule ParseRule(const Node::Key& key, const Node& value) {
   Rule rule{.name = key.name, .that = {}, .place = key.place};
   if (!value.is_map()) {
     rule.that = ToExpression(value);
     return rule;
   }
-  const Shape shape = LongForm();
+  const Shape shape = RuleForm();
   const Options options(&shape, &value);
   rule.that = options.Sql("that");
   if (!options.Has("otherwise")) return rule;
@@ -177,7 +177,7 @@ StepSpec CheckStep() {
       "cannot refuse a row: it stops the run, or warns. Such rules, and rules with `warn` or `fail`, are "
       "judged by a query "
       "of their own before the rows go on: their input is read once more.";
-  spec.shape = Shape::Map(Shape::Name(), Shape::OneOf({Shape::Expression(), LongForm()}));
+  spec.shape = Shape::Map(Shape::Name(), Shape::OneOf({Shape::Expression(), RuleForm()}));
   spec.example =
       "check:\n"
       "  paid: amount >= 0\n"
@@ -185,7 +185,7 @@ StepSpec CheckStep() {
       "  enough: {that: count(*) > 100, otherwise: fail}\n";
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Step>> {
     std::vector<Rule> rules;
-    for (const auto& [key, value] : options.node().entries) rules.push_back(Parse(key, value));
+    for (const auto& [key, value] : options.node().entries) rules.push_back(ParseRule(key, value));
     if (rules.empty()) return Fail(Code::kJob, "'check' needs at least one rule").At(options.place());
     return std::make_unique<Check>(std::move(rules));
   };

@@ -33,7 +33,7 @@ class Dedupe final : public Step {
   bool last_;
 };
 
-Shape LongForm() {
+Shape DedupeForm() {
   return Shape::Object({
       {"key", Shape::ListOrOne(Shape::Column()),
        "Rows that are equal in these columns are the same; NULL equals NULL.", Field::kRequired},
@@ -53,7 +53,7 @@ StepSpec DedupeStep() {
       "`[key, …]` keeps the first row of each key in the order that the rows come in; the long form says "
       "which. Rows that "
       "stay keep their order. In an open group, each group is looked at alone.";
-  spec.shape = Shape::OneOf({Shape::ListOrOne(Shape::Column()), LongForm()});
+  spec.shape = Shape::OneOf({Shape::ListOrOne(Shape::Column()), DedupeForm()});
   spec.example =
       "dedupe:\n"
       "  key: [customer_id]\n"

@@ -22,7 +22,7 @@ struct Filling {
   std::vector<clause::Order> order = {};
 };
 
-Shape LongForm() {
+Shape FillForm() {
   return Shape::Object({
       {"value", Shape::Text(), "A constant; for one that looks like a method."},
       {"method", Methods(), "How the value is found."},
@@ -35,7 +35,7 @@ Shape LongForm() {
 }
 
 Result<Filling> ParseLongForm(clause::Name column, const Node& node) {
-  const Shape shape = LongForm();
+  const Shape shape = FillForm();
   const Options options(&shape, &node);
   Filling filling{.column = std::move(column), .constant = {}};
   const bool constant = options.Has("value");
@@ -60,7 +60,7 @@ Result<Filling> ParseLongForm(clause::Name column, const Node& node) {
   return filling;
 }
 
-Result<Filling> Parse(const Node::Key& key, const Node& value) {
+Result<Filling> ParseFilling(const Node::Key& key, const Node& value) {
   const clause::Name column{key.name, key.place};
   if (value.is_map()) return ParseLongForm(column, value);
   const clause::Name word{value.text, value.place};
@@ -244,7 +244,7 @@ StepSpec FillStep() {
       "`{method, by, order}` looks only at rows that are equal in `by`; in an open group, only at the "
       "group's rows. "
       "`{value: mean}` is the word itself.";
-  spec.shape = Shape::Map(Shape::Column(), Shape::OneOf({Methods(), Shape::Text(), LongForm()}));
+  spec.shape = Shape::Map(Shape::Column(), Shape::OneOf({Methods(), Shape::Text(), FillForm()}));
   spec.example =
       "fill:\n"
       "  department: unknown\n"
@@ -253,7 +253,7 @@ StepSpec FillStep() {
   spec.make = [](const Options& options) -> Result<std::unique_ptr<Step>> {
     std::vector<Filling> fillings;
     for (const auto& [key, value] : options.node().entries) {
-      TRANCHE_ASSIGN(Filling filling, Parse(key, value));
+      TRANCHE_ASSIGN(Filling filling, ParseFilling(key, value));
       fillings.push_back(std::move(filling));
     }
     if (fillings.empty()) return Fail(Code::kJob, "'fill' needs at least one column").At(options.place());
