@@ -133,9 +133,8 @@ class Sink {
   // Rejects that this store's own ledger keeps (databases), handed on one by one.
   virtual Status ListRejects(SinkContext&, const std::function<Status(Reject)>&) { return {}; }
 
-  // true: what Write has stored is seen by nobody before Finish, and is forgotten when Open is told of
-  // another stage. Such a store may have batches of a stage that is not sealed yet; context.rows is 0 until
-  // it is.
+  // true: what was stored is seen by nobody before Finish, and is forgotten when Open is told of another
+  // stage. Such a store may have rows of a stage that is not sealed yet; context.rows is 0 until it is.
   virtual bool aside() const { return false; }
 
   // Most batches at a time, where the options allow fewer than the spec does.

@@ -225,18 +225,20 @@ Status Execution::StoreWhileItGrows(const PlannedStage& stage, const std::string
   const bool drops = Streams(stage) && Drops(stage);
   for (size_t i = 0; i < plan_.stores.size(); ++i) {
     const PlannedStore& store = plan_.stores[i];
-    if (store.stage != stage.name || store.sink->whole()) continue;
-    const bool aside = store.sink->aside();
-    if (streams) TRANCHE_TRY(NoteStored(aside ? Stored::kAside : Stored::kWhileRead));
     const auto begun = under_way_.find(i);
-    if (begun == under_way_.end()) {
-      if (!streams && !aside) continue;
-      if (drops) workers_[i]->OnStored([this, &stage, id, spool] { DropStored(stage, id, spool); });
-      Start(i, id, spool);
-    } else if (begun->second->failed) {
+    if (begun != under_way_.end() && begun->second->failed) {
       begun->second->thread.join();
       return std::move(begun->second->outcome);
     }
+    if (store.stage != stage.name) continue;
+    const bool whole = store.sink->whole();
+    const bool aside = store.sink->aside();
+    if (streams && !whole) TRANCHE_TRY(NoteStored(aside ? Stored::kAside : Stored::kWhileRead));
+    // A thread of the engine may wait for the rows of a whole one: they must flow.
+    const bool now = whole ? aside && flows : aside || streams;
+    if (!now || begun != under_way_.end()) continue;
+    if (drops) workers_[i]->OnStored([this, &stage, id, spool] { DropStored(stage, id, spool); });
+    Start(i, id, spool);
   }
   if (drops) DropStored(stage, id, spool);
   return {};

@@ -349,7 +349,7 @@ Result<StageTally> StageTally::Parse(std::string_view text) {
 
 Result<std::string> RegisterSpool(Engine& engine, const Spool& spool, std::optional<int64_t> rows) {
   return engine.Register(spool.schema(), [&spool, rows]() -> Result<std::unique_ptr<Reader>> {
-    TRANCHE_ASSIGN(auto reader, spool.Read({0, rows.value_or(spool.rows())}));
+    TRANCHE_ASSIGN(auto reader, spool.Read({0, rows.value_or(spool.end())}));
     return std::unique_ptr<Reader>(new SpoolReader(spool, std::move(reader)));
   });
 }

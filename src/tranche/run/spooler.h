@@ -89,7 +89,8 @@ class Spooler {
   Sources& sources_;
 };
 
-// Registers a reader over a spool, or its first `rows`, with the engine: "SELECT * FROM <returned>".
+// Registers a reader over a spool, or its first `rows`, with the engine: "SELECT * FROM <returned>". Of a
+// spool that grows, it reads until that is sealed.
 Result<std::string> RegisterSpool(Engine& engine, const Spool& spool,
                                   std::optional<int64_t> rows = std::nullopt);
 

@@ -170,14 +170,16 @@ void StoreWorker::Note(const WriteReport& report, Span span, double seconds, int
 
 Status StoreWorker::Store(const Spool& spool) {
   if (planned_.sink->whole()) {
+    if (!opened_.published && !(spool.end() != Spool::kEnd && opened_.committed.Tiles(spool.end()))) {
+      TakeBack();  // of rows that came from a stage which was read half
+      TRANCHE_ASSIGN(std::string reader, RegisterSpool(*engine_, spool));
+      SqlText sql("SELECT * FROM ");
+      sql << SpoolRelation(spool, reader, /*hidden=*/false);
+      auto counts = StoreDirect(sql);
+      engine_->Unregister(reader);
+      if (!counts) return std::move(counts).error();
+    }
     Sample(spool);
-    if (complete()) return {};
-    TRANCHE_ASSIGN(std::string reader, RegisterSpool(*engine_, spool));
-    SqlText sql("SELECT * FROM ");
-    sql << SpoolRelation(spool, reader, /*hidden=*/false);
-    auto counts = StoreDirect(sql);
-    engine_->Unregister(reader);
-    if (!counts) return std::move(counts).error();
     return {};
   }
   TRANCHE_TRY(MakeLanes());

@@ -49,7 +49,7 @@ class FileSink : public Sink {
   Result<Totals> Sum(SinkContext& context) override;
   Status Finish(SinkContext& context) override;
   bool whole() const override { return !options_.target.folder; }
-  bool aside() const override { return options_.target.folder; }
+  bool aside() const override { return !options_.standard_output; }
   Result<Counts> WriteDirect(const Query& query, SinkContext& context) override;
   Result<std::optional<Standing>> Look(SinkContext& context) override;
   Result<std::optional<StoredBatch>> BatchOf(SinkContext& context, int64_t row) override;

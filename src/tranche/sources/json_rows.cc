@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include <rapidjson/reader.h>
@@ -52,18 +53,16 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
     for (size_t i = 0; i < keys_.size(); ++i) by_name_.emplace(keys_[i].name, i);
   }
 
-  // Why the line is no row, or nothing.
+  // Why the line is no row, or nothing. The values may point into it.
   std::string_view Parse(std::string_view line) {
+    Begin();
+    if (ReadFlat(line)) return "";
+    Begin();
     line_.assign(line);
-    texts_.clear();
-    others_.clear();
-    std::ranges::fill(found_, Found{});
-    depth_ = 0;
-    next_ = 0;
-    is_object_ = twice_ = false;
-    rapidjson::StringStream stream(line_.c_str());
+    rapidjson::InsituStringStream stream(line_.data());
     constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag |
-                                rapidjson::kParseTrailingCommasFlag | rapidjson::kParseNanAndInfFlag;
+                                rapidjson::kParseTrailingCommasFlag | rapidjson::kParseNanAndInfFlag |
+                                rapidjson::kParseInsituFlag;
     const bool read = !reader_.Parse<kFlags>(stream, *this).IsError() && stream.Tell() == line_.size();
     if (!read) return "is malformed JSON";
     if (!is_object_) return "is not an object";
@@ -73,11 +72,14 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
   // One for each key; nullopt where it is absent or null. Until the next Parse.
   std::span<const std::optional<std::string_view>> values() {
     for (size_t i = 0; i < found_.size(); ++i) {
+      const Found& found = found_[i];
       values_[i].reset();
-      if (found_[i].given) values_[i] = std::string_view(texts_).substr(found_[i].from, found_[i].size);
+      if (found.given) values_[i] = {found.in_line ? found.in_line : texts_.data() + found.from, found.size};
     }
     return values_;
   }
+  // Whether each of them is of its column's type for sure.
+  bool castable() const { return castable_; }
 
   // What RapidJSON calls.
   bool Null() {
@@ -88,14 +90,23 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
   }
   bool RawNumber(const char* text, rapidjson::SizeType size, bool) {
     if (!wanted()) return true;
-    const bool as_it_stands = depth_ == 1 && as() == JsonKey::As::kToken;
+    if (depth_ == 1 && as() == JsonKey::As::kToken) {
+      castable_ = castable_ && IsPlain({text, size});
+      GiveFromLine({text, size});
+      return true;
+    }
     const bool in_json = depth_ > 1 || as() == JsonKey::As::kJson;
-    const std::string number = as_it_stands ? std::string(text, size) : NumberText({text, size}, in_json);
+    const std::string number = NumberText({text, size}, in_json);
     return Scalar(number, [&](auto& writer) {
       return writer.RawValue(number.data(), number.size(), rapidjson::kNumberType);
     });
   }
   bool String(const char* text, rapidjson::SizeType size, bool) {
+    if (depth_ == 1 && wanted() && as() != JsonKey::As::kJson) {
+      castable_ = castable_ && key().takes_all;
+      GiveFromLine({text, size});
+      return true;
+    }
     return Scalar({text, size}, [&](auto& writer) { return writer.String(text, size); });
   }
   bool Key(const char* text, rapidjson::SizeType size, bool) {
@@ -129,6 +140,7 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
   struct Found {
     bool seen = false;
     bool given = false;
+    const char* in_line = nullptr;  // else from `from` in `texts_`
     size_t from = 0;
     size_t size = 0;
   };
@@ -143,14 +155,112 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
   }
 
   bool wanted() const { return is_object_ && depth_ >= 1 && key_ >= 0; }
-  JsonKey::As as() const { return keys_[static_cast<size_t>(key_)].as; }
+  const JsonKey& key() const { return keys_[static_cast<size_t>(key_)]; }
+  JsonKey::As as() const { return key().as; }
 
-  void Give(std::string_view text) {
+  bool IsPlain(std::string_view number) const {
+    if (number.starts_with('-')) number.remove_prefix(1);
+    return number.size() <= key().digits && std::ranges::all_of(number, [this](char c) {
+             return (c >= '0' && c <= '9') || (c == '.' && key().fractions);
+           });
+  }
+
+  void GiveFromLine(std::string_view text) {
     Found& found = found_[static_cast<size_t>(key_)];
     found.given = true;
-    found.from = texts_.size();
+    found.in_line = text.data();
     found.size = text.size();
+  }
+  void Give(std::string_view text) {
+    Found& found = found_[static_cast<size_t>(key_)];
+    found = {.seen = found.seen, .given = true, .from = texts_.size(), .size = text.size()};
     texts_ += text;
+    castable_ = castable_ && key().takes_all;
+  }
+
+  void Begin() {
+    texts_.clear();
+    others_.clear();
+    std::ranges::fill(found_, Found{});
+    depth_ = 0;
+    next_ = 0;
+    is_object_ = twice_ = false;
+    castable_ = true;
+  }
+
+  // Most lines are an object of some of the keys, with values that stand there as they are handed on: those
+  // it reads in one go. false: it is more than that, or nothing.
+  bool ReadFlat(std::string_view line) {
+    const char* at = line.data();
+    const char* const end = at + line.size();
+    auto blank = [&] {
+      while (at != end && (*at == ' ' || *at == '\t')) ++at;
+    };
+    auto take = [&](char c) {
+      if (at == end || *at != c) return false;
+      ++at;
+      return true;
+    };
+    // A text without an escape, up to its closing quote.
+    auto text = [&](std::string_view& found) {
+      const char* const begin = at;
+      while (at != end && *at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= 0x20) ++at;
+      found = {begin, at};
+      return take('"');
+    };
+    auto digits = [&] {
+      const char* const begin = at;
+      while (at != end && *at >= '0' && *at <= '9') ++at;
+      return at - begin;
+    };
+    auto word = [&](std::string_view expected) {
+      if (!std::string_view(at, end).starts_with(expected)) return false;
+      at += expected.size();
+      return true;
+    };
+    auto value = [&] {
+      if (as() == JsonKey::As::kJson) return word("null");
+      const char* const begin = at;
+      if (take('"')) {
+        std::string_view found;
+        if (!text(found)) return false;
+        castable_ = castable_ && key().takes_all;
+        GiveFromLine(found);
+        return true;
+      }
+      for (std::string_view truth : {"true", "false"}) {
+        if (!word(truth)) continue;
+        castable_ = castable_ && key().takes_all;
+        GiveFromLine(truth);
+        return true;
+      }
+      if (word("null")) return true;
+      take('-');
+      if (at == end || (*at == '0' && at + 1 != end && at[1] >= '0' && at[1] <= '9') || digits() == 0)
+        return false;
+      if (take('.') && (as() == JsonKey::As::kText || digits() == 0)) return false;
+      castable_ = castable_ && (key().takes_all || IsPlain({begin, at}));
+      GiveFromLine({begin, at});
+      return true;
+    };
+    blank();
+    if (!take('{')) return false;
+    while (true) {
+      blank();
+      std::string_view name;
+      if (!take('"') || !text(name)) return false;
+      key_ = Find(name);
+      if (key_ < 0 || std::exchange(found_[static_cast<size_t>(key_)].seen, true)) return false;
+      blank();
+      if (!take(':')) return false;
+      blank();
+      if (!value()) return false;
+      blank();
+      if (take(',')) continue;
+      if (!take('}')) return false;
+      blank();
+      return at == end;
+    }
   }
 
   template <typename Write>
@@ -158,7 +268,7 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
     return !wanted() || write(writer_);
   }
 
-  void Begin() {
+  void BeginJson() {
     json_.Clear();
     writer_.Reset(json_);
   }
@@ -172,7 +282,7 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
       Give(text);
       return true;
     }
-    Begin();
+    BeginJson();
     const bool written = write(writer_);
     Take();
     return written;
@@ -180,7 +290,7 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
 
   template <typename Write>
   bool Start(Write write) {
-    if (depth_ == 1 && wanted()) Begin();
+    if (depth_ == 1 && wanted()) BeginJson();
     const bool written = depth_ == 0 || Inner(write);
     ++depth_;
     return written;
@@ -197,8 +307,8 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
   std::vector<JsonKey> keys_;
   std::map<std::string, size_t, std::less<>> by_name_;
   rapidjson::Reader reader_;
-  std::string line_;   // ends in NUL, as the parser wants it
-  std::string texts_;  // of the values, one after the other
+  std::string line_;   // ends in NUL, as the parser wants it, which writes into it
+  std::string texts_;  // of the values that do not stand in the line, one after the other
   std::vector<std::optional<std::string_view>> values_;
   std::vector<Found> found_;
   std::vector<std::string> others_;  // keys that nobody asks for
@@ -209,6 +319,7 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
   size_t next_ = 0;
   bool is_object_ = false;
   bool twice_ = false;
+  bool castable_ = true;
 };
 
 }  // namespace
@@ -226,7 +337,8 @@ ReaderFactory JsonRows(std::vector<std::string> paths, std::vector<JsonKey> keys
         const Line& line = lines->line();
         if (line.text.find_first_not_of(" \t") == std::string_view::npos) return true;
         const std::string_view problem = line.too_long ? "is longer than 16 MiB" : object->Parse(line.text);
-        TRANCHE_TRY(rows.Add(object->values(), path, line.number, line.byte, line.text, problem));
+        TRANCHE_TRY(rows.Add(object->values(), path, line.number, line.byte, line.text, problem,
+                             /*castable=*/object->castable()));
         return true;
       };
     };

@@ -20,6 +20,11 @@ struct JsonKey {
   };
   std::string name;
   As as = As::kText;
+  // What is of the column's type without a look: any value; a whole number of so many digits; one with a
+  // point.
+  bool takes_all = false;
+  size_t digits = 0;
+  bool fractions = false;
 };
 
 ReaderFactory JsonRows(std::vector<std::string> paths, std::vector<JsonKey> keys,

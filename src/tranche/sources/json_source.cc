@@ -112,9 +112,15 @@ class Json : public CarefulSource {
       std::vector<JsonKey> keys;
       for (const TypedColumn& column : typed_) {
         const bool text = column.type == "VARCHAR" || !column.format.empty();
-        keys.push_back({column.name, IsNested(column.type) ? JsonKey::As::kJson
-                                     : text                ? JsonKey::As::kText
-                                                           : JsonKey::As::kToken});
+        const auto as = IsNested(column.type) ? JsonKey::As::kJson
+                        : text                ? JsonKey::As::kText
+                                              : JsonKey::As::kToken;
+        const bool number = column.format.empty() && (column.type == "BIGINT" || column.type == "DOUBLE");
+        keys.push_back({.name = column.name,
+                        .as = as,
+                        .takes_all = column.format.empty() && column.type == "VARCHAR",
+                        .digits = number ? size_t{15} : 0,
+                        .fractions = column.type == "DOUBLE"});
       }
       TRANCHE_ASSIGN(lines_, Registration::Make(*context.engine, PlaceRows::SchemaOf(typed_.size()),
                                                 JsonRows(paths, std::move(keys), count_)));

@@ -1,8 +1,11 @@
 #include "tranche/sources/place_rows.h"
 
+#include <utility>
+
 #include <arrow/api.h>
 
 #include "tranche/batch/arrow_error.h"
+#include "tranche/sources/text_column.h"
 #include "tranche/sources/text_cursor.h"
 
 namespace tranche {
@@ -75,12 +78,12 @@ class FilesReader : public Reader {
 }  // namespace
 
 struct PlaceColumns::Builders {
-  arrow::StringBuilder file;
-  arrow::Int64Builder line;
+  TextColumn file;
+  std::vector<int64_t> line;
   arrow::Int64Builder byte;
-  arrow::StringBuilder text;
-  arrow::StringBuilder problem;
-  arrow::StringBuilder problem_column;
+  TextColumn text;
+  TextColumn problem;
+  TextColumn problem_column;
 };
 
 void PlaceColumns::AddFields(arrow::FieldVector& fields) {
@@ -98,27 +101,29 @@ PlaceColumns::PlaceColumns(PlaceColumns&&) noexcept = default;
 
 arrow::Status PlaceColumns::Add(std::string_view file, int64_t line, int64_t byte, std::string_view text,
                                 std::string_view problem, std::string_view problem_column) {
-  auto append = [](arrow::StringBuilder& builder, std::string_view value) {
-    return value.empty() ? builder.AppendNull() : builder.Append(value);
+  auto add = [](TextColumn& column, std::string_view value) {
+    value.empty() ? column.AddNull() : column.Add(value);
   };
-  arrow::Status status = builders_->file.Append(file);
-  status &= builders_->line.Append(line);
-  status &= byte < 0 ? builders_->byte.AppendNull() : builders_->byte.Append(byte);
-  status &= builders_->text.Append(Cut(text));
-  status &= append(builders_->problem, problem);
-  status &= append(builders_->problem_column, problem_column);
-  return status;
+  builders_->file.Add(file);
+  builders_->line.push_back(line);
+  builders_->text.Add(Cut(text));
+  add(builders_->problem, problem);
+  add(builders_->problem_column, problem_column);
+  return byte < 0 ? builders_->byte.AppendNull() : builders_->byte.Append(byte);
 }
 
 arrow::Status PlaceColumns::Finish(arrow::ArrayVector& arrays) {
-  arrow::Status status;
-  for (arrow::ArrayBuilder* builder : std::initializer_list<arrow::ArrayBuilder*>{
-           &builders_->file, &builders_->line, &builders_->byte, &builders_->text, &builders_->problem,
-           &builders_->problem_column}) {
-    arrays.emplace_back();
-    status &= builder->Finish(&arrays.back());
-  }
-  return status;
+  Builders& all = *builders_;
+  const auto rows = std::ssize(all.line);
+  ARROW_ASSIGN_OR_RAISE(auto file, all.file.Take());
+  auto line =
+      std::make_shared<arrow::Int64Array>(rows, arrow::Buffer::FromVector(std::exchange(all.line, {})));
+  ARROW_ASSIGN_OR_RAISE(auto byte, all.byte.Finish());
+  ARROW_ASSIGN_OR_RAISE(auto text, all.text.Take());
+  ARROW_ASSIGN_OR_RAISE(auto problem, all.problem.Take());
+  ARROW_ASSIGN_OR_RAISE(auto problem_column, all.problem_column.Take());
+  arrays.insert(arrays.end(), {file, line, byte, text, problem, problem_column});
+  return {};
 }
 
 std::shared_ptr<arrow::Schema> PlaceRows::SchemaOf(size_t columns) {
@@ -129,26 +134,28 @@ std::shared_ptr<arrow::Schema> PlaceRows::SchemaOf(size_t columns) {
 }
 
 struct PlaceRows::Values {
-  std::vector<arrow::StringBuilder> of;  // each column
+  std::vector<TextColumn> of;  // each column
 };
 
 PlaceRows::PlaceRows(size_t columns, bool text) : values_(std::make_unique<Values>()), text_(text) {
-  values_->of = std::vector<arrow::StringBuilder>(columns);
+  values_->of = std::vector<TextColumn>(columns);
 }
 PlaceRows::~PlaceRows() = default;
 PlaceRows::PlaceRows(PlaceRows&&) noexcept = default;
 
 Status PlaceRows::Add(std::span<const std::optional<std::string_view>> values, std::string_view file,
-                      int64_t line, int64_t byte, std::string_view text, std::string_view problem) {
+                      int64_t line, int64_t byte, std::string_view text, std::string_view problem,
+                      bool castable) {
   const bool utf8 = IsUtf8(text);
   if (!utf8 && problem.empty()) problem = kNotUtf8;
   const std::string clean = utf8 ? std::string() : WithoutBadBytes(Cut(text));
   arrow::Status status;
   for (size_t i = 0; i < values_->of.size(); ++i) {
     const bool null = !problem.empty() || i >= values.size() || !values[i];
-    status &= null ? values_->of[i].AppendNull() : values_->of[i].Append(*values[i]);
+    null ? values_->of[i].AddNull() : values_->of[i].Add(*values[i]);
   }
-  status &= places_.Add(file, line, byte, !utf8 ? clean : text_ || !problem.empty() ? text : "", problem, "");
+  const bool shown = !problem.empty() || (text_ && !castable);
+  status &= places_.Add(file, line, byte, !utf8 ? clean : shown ? text : "", problem, "");
   if (!status.ok()) return ArrowError("hold", "a row", status);
   ++rows_;
   bytes_ += 2 * std::ssize(text);
@@ -158,7 +165,7 @@ Status PlaceRows::Add(std::span<const std::optional<std::string_view>> values, s
 Result<std::shared_ptr<arrow::RecordBatch>> PlaceRows::Take() {
   arrow::ArrayVector arrays(values_->of.size());
   arrow::Status status;
-  for (size_t i = 0; i < values_->of.size(); ++i) status &= values_->of[i].Finish(&arrays[i]);
+  for (size_t i = 0; i < values_->of.size(); ++i) status &= values_->of[i].Take().Value(&arrays[i]);
   status &= places_.Finish(arrays);
   if (!status.ok()) return ArrowError("hold", "rows", status);
   const int64_t rows = rows_;

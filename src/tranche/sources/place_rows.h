@@ -44,9 +44,10 @@ class PlaceRows {
   ~PlaceRows();
   PlaceRows(PlaceRows&&) noexcept;
 
-  // Values stand for columns in order; nullopt = NULL. `problem` may be empty.
+  // Values stand for columns in order; nullopt = NULL. `problem` may be empty. `castable`: all values are of
+  // their columns' types for sure, so that nobody will ask for `text`.
   Status Add(std::span<const std::optional<std::string_view>> values, std::string_view file, int64_t line,
-             int64_t byte, std::string_view text, std::string_view problem);
+             int64_t byte, std::string_view text, std::string_view problem, bool castable = false);
   bool full() const { return rows_ >= 16'384 || bytes_ >= (8 << 20); }
   int64_t rows() const { return rows_; }
   Result<std::shared_ptr<arrow::RecordBatch>> Take();
