@@ -74,6 +74,8 @@ class Spool {
   enum class Room { kThere, kWanted, kNone };
   Room AwaitRoom(int64_t most, Duration timeout) const;
   int64_t held() const;  // bytes in memory
+  // Waits until all that can be dropped is. false: not yet.
+  bool AwaitDropped(Duration timeout) const;
 
   // Checks that the segments tile the rows, and that each file is there with its size and checksum; damage is
   // an error that names the file.

@@ -206,6 +206,11 @@ Spool::Room Spool::AwaitRoom(int64_t most, Duration timeout) const {
   return growth_->held <= most ? Room::kThere : growth_->wanted() ? Room::kWanted : Room::kNone;
 }
 
+bool Spool::AwaitDropped(Duration timeout) const {
+  std::unique_lock lock(growth_->mutex);
+  return growth_->changed.wait_for(lock, timeout, [&] { return growth_->ToDrop(growth_->rows()).empty(); });
+}
+
 int64_t Spool::held() const {
   const std::scoped_lock lock(growth_->mutex);
   return growth_->held;

@@ -255,7 +255,7 @@ bool Execution::Drops(const PlannedStage& stage) const {
 
 bool Execution::Holds(const PlannedStage& stage) const {
   return Streams(stage) && Drops(stage) && std::ranges::none_of(plan_.stores, [&](const PlannedStore& store) {
-           return store.stage == stage.name && store.sink->whole();
+           return store.stage == stage.name && store.sink->whole() && !store.sink->aside();
          });
 }
 

@@ -45,7 +45,7 @@ class Execution {
   bool Streams(const PlannedStage& stage) const;
   // Starts the stores of a stage that grows; an error of one that has begun ends the run.
   Status StoreWhileItGrows(const PlannedStage& stage, const std::string& id, const Spool& spool, bool flows);
-  // A segment goes when all stores of its stage have its rows; and need be no file, if all take them as they
+  // A segment goes when all stores of its stage have its rows; and need be no file, if all begin while they
   // come.
   bool Drops(const PlannedStage& stage) const;
   bool Holds(const PlannedStage& stage) const;

@@ -45,14 +45,21 @@ class PendingRejects {
 // A reader for the engine over a spool.
 class SpoolReader : public Reader {
  public:
-  SpoolReader(const Spool& spool, std::unique_ptr<Spool::Reader> reader)
-      : spool_(spool), reader_(std::move(reader)) {}
+  SpoolReader(const Spool& spool, std::unique_ptr<Spool::Reader> reader, std::function<void(int64_t)> passed)
+      : spool_(spool), reader_(std::move(reader)), passed_(std::move(passed)) {}
   std::shared_ptr<arrow::Schema> schema() const override { return spool_.schema(); }
-  Result<std::shared_ptr<arrow::RecordBatch>> Next() override { return reader_->Next(); }
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    TRANCHE_ASSIGN(auto rows, reader_->Next());
+    if (rows && passed_) passed_(at_);
+    if (rows) at_ += rows->num_rows();
+    return rows;
+  }
 
  private:
   const Spool& spool_;
   std::unique_ptr<Spool::Reader> reader_;
+  std::function<void(int64_t)> passed_;
+  int64_t at_ = 0;
 };
 
 Reject ParseMark(std::string_view mark, int64_t row) {
@@ -150,9 +157,9 @@ class Sealer {
     return {};
   }
 
-  // Until all rows that are in memory are stored: a stage that is done needs its input no more.
+  // Until all rows are stored that may not be in files: a stage that is done needs its input no more.
   Status Drain() {
-    while (spool_->AwaitRoom(0, kLook) != Spool::Room::kThere) {
+    while (limits_.held > 0 && !spool_->AwaitDropped(kLook)) {
       TRANCHE_TRY(context_.stop.Check());
       TRANCHE_TRY(flows_(*spool_));
     }
@@ -347,10 +354,11 @@ Result<StageTally> StageTally::Parse(std::string_view text) {
   return tally;
 }
 
-Result<std::string> RegisterSpool(Engine& engine, const Spool& spool, std::optional<int64_t> rows) {
-  return engine.Register(spool.schema(), [&spool, rows]() -> Result<std::unique_ptr<Reader>> {
+Result<std::string> RegisterSpool(Engine& engine, const Spool& spool, std::optional<int64_t> rows,
+                                  std::function<void(int64_t)> passed) {
+  return engine.Register(spool.schema(), [&spool, rows, passed]() -> Result<std::unique_ptr<Reader>> {
     TRANCHE_ASSIGN(auto reader, spool.Read({0, rows.value_or(spool.end())}));
-    return std::unique_ptr<Reader>(new SpoolReader(spool, std::move(reader)));
+    return std::unique_ptr<Reader>(new SpoolReader(spool, std::move(reader), passed));
   });
 }
 

@@ -90,9 +90,11 @@ class Spooler {
 };
 
 // Registers a reader over a spool, or its first `rows`, with the engine: "SELECT * FROM <returned>". Of a
-// spool that grows, it reads until that is sealed.
+// spool that grows, it reads until that is sealed. `passed` is told up to which row all is read, and more has
+// come.
 Result<std::string> RegisterSpool(Engine& engine, const Spool& spool,
-                                  std::optional<int64_t> rows = std::nullopt);
+                                  std::optional<int64_t> rows = std::nullopt,
+                                  std::function<void(int64_t)> passed = {});
 
 // "(SELECT <visible columns> FROM <registered spool>)".
 SqlText SpoolRelation(const Spool& spool, const std::string& registered, bool hidden);

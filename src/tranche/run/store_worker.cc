@@ -149,7 +149,7 @@ Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
 
 int64_t StoreWorker::stored_to() const {
   const std::scoped_lock lock(mutex_);
-  return opened_.committed.prefix();
+  return std::max(opened_.committed.prefix(), passed_.load());
 }
 
 void StoreWorker::Note(const WriteReport& report, Span span, double seconds, int retries) {
@@ -172,12 +172,16 @@ Status StoreWorker::Store(const Spool& spool) {
   if (planned_.sink->whole()) {
     if (!opened_.published && !(spool.end() != Spool::kEnd && opened_.committed.Tiles(spool.end()))) {
       TakeBack();  // of rows that came from a stage which was read half
-      TRANCHE_ASSIGN(std::string reader, RegisterSpool(*engine_, spool));
+      TRANCHE_ASSIGN(std::string reader, RegisterSpool(*engine_, spool, std::nullopt, [this](int64_t row) {
+                       passed_ = row;
+                       if (on_stored_) on_stored_();
+                     }));
       SqlText sql("SELECT * FROM ");
       sql << SpoolRelation(spool, reader, /*hidden=*/false);
       auto counts = StoreDirect(sql);
       engine_->Unregister(reader);
       if (!counts) return std::move(counts).error();
+      if (on_stored_) on_stored_();
     }
     Sample(spool);
     return {};

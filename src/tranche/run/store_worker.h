@@ -31,7 +31,8 @@ class StoreWorker {
   // Opens the store and says what is there. `rows`: 0 while the stage grows; SetRows tells them later.
   Status Open(std::shared_ptr<arrow::Schema> schema, std::string stage_id, int64_t rows);
   bool complete() const;  // all spans of [0, rows) are committed
-  // All rows before it are committed. `on_stored` is called, by any of its threads, when it may have changed.
+  // All rows before it are committed, or read by a store that takes them as one; the last ones only when they
+  // are committed. `on_stored` is called, by any of its threads, when it may have changed.
   int64_t stored_to() const;
   void OnStored(std::function<void()> on_stored) { on_stored_ = std::move(on_stored); }
   // Cuts the gaps and writes them, as the rows come.
@@ -80,6 +81,7 @@ class StoreWorker {
   mutable std::mutex mutex_;         // of what is opened, of the report, and of the size of batches
   std::optional<BatchSizer> sizer_;  // where nobody has said how many rows
   std::atomic<bool> failed_ = false;
+  std::atomic<int64_t> passed_ = 0;  // rows that a store of one unit has read
   std::function<void()> on_stored_;
   int64_t begun_ = 0;
   std::vector<Reject> rejects_;
