@@ -83,6 +83,51 @@ TEST_F(SegmentTest, WhoReadsAGrowingSpoolWaitsForItsRows) {
   EXPECT_EQ(spool.end(), 12);
 }
 
+TEST_F(SegmentTest, RowsInMemoryAreReadAsThoseInFilesAre) {
+  const Spool made = MakeSpool({{3, 4}});
+  Spool spool(folder_, TestSchema());
+  spool.Append(made.segments()[0]);
+  spool.Append({.number = 1, .span = {7, 12}, .file = false}, {TestRows(7, 2), TestRows(9, 3)}, 500);
+  spool.Append({.number = 2, .span = {12, 13}, .file = false}, {TestRows(12, 1)}, 100);
+  EXPECT_TRUE(spool.Verify());
+  EXPECT_THAT(Ids(spool, {0, 13}), ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+  EXPECT_THAT(Ids(spool, {8, 10}), ElementsAre(8, 9));
+  EXPECT_EQ(spool.held(), 600);
+
+  EXPECT_FALSE(spool.HasFilesToDrop(13)) << "the first one stays";
+  spool.Drop(12);
+  EXPECT_EQ(spool.held(), 100);
+  EXPECT_FALSE(spool.AwaitDropped(Duration()));
+  EXPECT_THAT(spool.Read({8, 12}).value()->Next().error().message, HasSubstr("spooled no more"));
+  EXPECT_THAT(Ids(spool, {12, 13}), ElementsAre(12));
+  spool.Drop(13);
+  EXPECT_TRUE(spool.AwaitDropped(Duration()));
+  EXPECT_EQ(spool.held(), 0);
+  EXPECT_THAT(Ids(spool, {0, 7}), ElementsAre(0, 1, 2, 3, 4, 5, 6));
+}
+
+TEST_F(SegmentTest, RoomIsWaitedForUnlessRowsAreWanted) {
+  constexpr Duration kShort = std::chrono::milliseconds(5);
+  constexpr Duration kLong = std::chrono::seconds(30);
+  Spool spool(folder_, TestSchema());
+  EXPECT_EQ(spool.AwaitRoom(0, kShort), Spool::Room::kThere);
+  spool.Append({.number = 0, .span = {0, 5}, .file = false}, {TestRows(0, 5)}, 50);
+  spool.Append({.number = 1, .span = {5, 9}, .file = false}, {TestRows(5, 4)}, 40);
+  EXPECT_EQ(spool.AwaitRoom(90, kShort), Spool::Room::kThere);
+  EXPECT_EQ(spool.AwaitRoom(89, kShort), Spool::Room::kNone);
+  std::thread reading([&spool] {
+    auto reader = spool.Read({9, Spool::kEnd}).value();
+    EXPECT_EQ((*reader->Next())->num_rows(), 1);
+  });
+  EXPECT_EQ(spool.AwaitRoom(89, kLong), Spool::Room::kWanted);
+  spool.Append({.number = 2, .span = {9, 10}, .file = false}, {TestRows(9, 1)}, 1);
+  EXPECT_NE(spool.AwaitRoom(89, kShort), Spool::Room::kWanted) << "its row is there, awake or not";
+  reading.join();
+  std::thread dropping([&spool] { spool.Drop(9); });
+  EXPECT_EQ(spool.AwaitRoom(60, kLong), Spool::Room::kThere);
+  dropping.join();
+}
+
 TEST_F(SegmentTest, WhoReadsASpoolThatIsGivenUpIsTold) {
   const Spool made = MakeSpool({{3}, {4}});
   Spool spool(folder_, TestSchema());

@@ -91,8 +91,7 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
   bool RawNumber(const char* text, rapidjson::SizeType size, bool) {
     if (!wanted()) return true;
     if (depth_ == 1 && as() == JsonKey::As::kToken) {
-      castable_ = castable_ && IsPlain({text, size});
-      GiveFromLine({text, size});
+      GiveNumber({text, size});
       return true;
     }
     const bool in_json = depth_ > 1 || as() == JsonKey::As::kJson;
@@ -165,6 +164,11 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
            });
   }
 
+  // To the engine a whole -0 is 0.
+  void GiveNumber(std::string_view number) {
+    castable_ = castable_ && (key().takes_all || IsPlain(number));
+    GiveFromLine(number == "-0" ? number.substr(1) : number);
+  }
   void GiveFromLine(std::string_view text) {
     Found& found = found_[static_cast<size_t>(key_)];
     found.given = true;
@@ -239,8 +243,7 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
       if (at == end || (*at == '0' && at + 1 != end && at[1] >= '0' && at[1] <= '9') || digits() == 0)
         return false;
       if (take('.') && (as() == JsonKey::As::kText || digits() == 0)) return false;
-      castable_ = castable_ && (key().takes_all || IsPlain({begin, at}));
-      GiveFromLine({begin, at});
+      GiveNumber({begin, at});
       return true;
     };
     blank();

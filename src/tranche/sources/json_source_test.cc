@@ -110,6 +110,51 @@ TEST_F(JsonSourceTest, Mistakes) {
   EXPECT_THAT(ReadJson("{\"a\": 1}", {{"fields", {{"a", "a"}}}}).rows, HasSubstr("'a' is no JSON pointer"));
 }
 
+// Lines that are flat are read in another way than those that are not.
+TEST_F(JsonSourceTest, FlatLinesAreReadAsTheOthersAre) {
+  const std::string clean =
+      "{\"d\":1,\"t\":\"a\",\"n\":2}\n\t{ \"t\"\t:\"\" , \"d\" : -0 }\t\n{\"n\": 0.10, \"d\": 0.10}\r\n"
+      "{\"t\": 12, \"d\": null, \"n\": null}\n{\"t\": -7}\n{\"t\": -0}\n{\"t\": true, \"n\": "
+      "9999999.99}\n{\"t\": "
+      "\"\xC3\xA9 {}\"}\n"
+      "{\"d\": 123456789012345, \"t\": 1234567890123456789}\n{\"d\": 0.1234567890123456789}\n";
+  const nlohmann::ordered_json types = {{"types", {{"d", "double"}, {"t", "text"}, {"n", "decimal(9,2)"}}},
+                                        {"format", "lines"}};
+  const Outcome fast = ReadJson(clean, types);
+  EXPECT_EQ(fast.recovered, 0) << fast.rows;
+  for (const char* bad : {R"({"d": 01})",
+                          R"({"d": 1.})",
+                          R"({"d": -})",
+                          R"({"d": .5})",
+                          R"({"d": +5})",
+                          R"({"d": 1 2})",
+                          R"({"t": "1" "2"})",
+                          R"({"d": 1}})",
+                          R"({"d": 1} x)",
+                          R"({"d" 1})",
+                          R"({"d": 1 "t": "a"})",
+                          R"({"t": truee})",
+                          R"({"t": "a)",
+                          R"({"t": "a\"})",
+                          "{\"t\": \"\x01\"}",
+                          R"({"d": 1, "d": 2})",
+                          R"({"d": "x"})",
+
+                          R"({"n": 1e9})",
+                          R"({"n": 10000000})",
+                          R"({,})",
+                          R"({"d": 1,,})",
+                          R"({d: 1})",
+                          R"({'d': 1})",
+                          R"({"d": 1)",
+                          "{"}) {
+    const Outcome careful = ReadJson(clean + bad + "\n", types);
+    EXPECT_EQ(careful.recovered, 1) << bad;
+    EXPECT_EQ(careful.rows, fast.rows) << bad;
+    EXPECT_EQ(careful.rejects.size(), 1u) << bad;
+  }
+}
+
 // The engine reads the clean file, our own reader the one with a bad line.
 TEST_F(JsonSourceTest, ABadLineChangesNothingOfTheOthers) {
   const std::string clean =

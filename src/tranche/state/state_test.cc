@@ -134,6 +134,23 @@ TEST_F(StateTest, StagesAndSegmentsComeBack) {
   EXPECT_EQ(segments[1].checksum, "c1");
 }
 
+TEST_F(StateTest, ASegmentMayHaveNoFileAndGetOneAndLoseIt) {
+  auto state = OpenWithStage();
+  ASSERT_TRUE(state->AddSegment("s", {.number = 0, .span = {0, 10}, .bytes = 100, .checksum = "c0"}, {}));
+  ASSERT_TRUE(state->AddSegment("s", {.number = 1, .span = {10, 25}, .digest = "d1", .file = false}, {}));
+  EXPECT_FALSE(state->Segments("s").value()[1].file);
+  ASSERT_TRUE(state->FileSegment("s", {.number = 1, .bytes = 200, .checksum = "c1"}));
+  const SegmentInfo filed = state->Segments("s").value()[1];
+  EXPECT_TRUE(filed.file);
+  EXPECT_EQ(filed.bytes, 200);
+  EXPECT_EQ(filed.checksum, "c1");
+  EXPECT_EQ(filed.digest, "d1");
+  EXPECT_FALSE(state->FileSegment("s", {.number = 2})) << "there is none";
+  ASSERT_TRUE(state->DropSegments("s", 25));
+  EXPECT_TRUE(state->Segments("s").value()[0].file) << "the first one stays";
+  EXPECT_FALSE(state->Segments("s").value()[1].file);
+}
+
 TEST_F(StateTest, AWrongSegmentIsRefusedWithItsRejects) {
   auto state = OpenWithStage();
   ASSERT_TRUE(state->AddSegment("s", {.number = 0, .span = {0, 10}}, {}));
@@ -318,7 +335,7 @@ TEST_F(StateTest, FilesOfOthersAreRefused) {
   Open();
   {
     auto raw = sqlite::Database::Open(path_, sqlite::Access::kReadWrite).value();
-    ASSERT_TRUE(raw->Execute("PRAGMA user_version = 4"));
+    ASSERT_TRUE(raw->Execute("PRAGMA user_version = 99"));
   }
   EXPECT_THAT(State::Open(folder_).error().message, HasSubstr("written by a newer tranche"));
   EXPECT_THAT(State::OpenReadOnly(folder_).error().message, HasSubstr("written by a newer tranche"));
