@@ -67,8 +67,29 @@ bool Convert(double number, T& value) {
   }
 }
 
+// Of up to 15 digits and a minus: what most are.
+template <typename T>
+bool ConvertDigits(std::string_view text, T& value) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  if (text.empty() || text.size() > 15) return false;
+  int64_t number = 0;
+  for (char c : text) {
+    const auto digit = static_cast<unsigned char>(c - '0');
+    if (digit > 9) return false;
+    number = number * 10 + digit;
+  }
+  if (negative) number = -number;
+  if (!std::in_range<T>(number)) return false;
+  value = static_cast<T>(number);
+  return true;
+}
+
 template <typename T>
 bool Convert(std::string_view text, T& value) {
+  if constexpr (std::is_integral_v<T>) {
+    if (ConvertDigits(text, value)) return true;
+  }
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
@@ -88,8 +109,9 @@ bool Convert(std::string_view text, T& value) {
   return wrong == std::errc() && read == end && Convert(number, value);
 }
 
-std::string_view Text(duckdb_string_t& text) {
-  return {duckdb_string_t_data(&text), duckdb_string_t_length(text)};
+std::string_view Text(const duckdb_string_t& text) {
+  const uint32_t length = text.value.inlined.length;
+  return {length <= sizeof text.value.inlined.inlined ? text.value.inlined.inlined : text.value.pointer.ptr, length};
 }
 
 // The first argument as T; with `Strict` the second is what to complain.
