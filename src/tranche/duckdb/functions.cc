@@ -111,7 +111,8 @@ bool Convert(std::string_view text, T& value) {
 
 std::string_view Text(const duckdb_string_t& text) {
   const uint32_t length = text.value.inlined.length;
-  return {length <= sizeof text.value.inlined.inlined ? text.value.inlined.inlined : text.value.pointer.ptr, length};
+  return {length <= sizeof text.value.inlined.inlined ? text.value.inlined.inlined : text.value.pointer.ptr,
+          length};
 }
 
 // The first argument as T; with `Strict` the second is what to complain.

@@ -115,15 +115,16 @@ arrow::Status PlaceColumns::Add(std::string_view file, int64_t line, int64_t byt
 arrow::Status PlaceColumns::Finish(arrow::ArrayVector& arrays) {
   Builders& all = *builders_;
   const auto rows = std::ssize(all.line);
-  ARROW_ASSIGN_OR_RAISE(auto file, all.file.Take());
+  std::shared_ptr<arrow::Array> file, byte, text, problem, problem_column;
+  arrow::Status status = all.file.Take(&file);
   auto line =
       std::make_shared<arrow::Int64Array>(rows, arrow::Buffer::FromVector(std::exchange(all.line, {})));
-  ARROW_ASSIGN_OR_RAISE(auto byte, all.byte.Finish());
-  ARROW_ASSIGN_OR_RAISE(auto text, all.text.Take());
-  ARROW_ASSIGN_OR_RAISE(auto problem, all.problem.Take());
-  ARROW_ASSIGN_OR_RAISE(auto problem_column, all.problem_column.Take());
+  status &= all.byte.Finish(&byte);
+  status &= all.text.Take(&text);
+  status &= all.problem.Take(&problem);
+  status &= all.problem_column.Take(&problem_column);
   arrays.insert(arrays.end(), {file, line, byte, text, problem, problem_column});
-  return {};
+  return status;
 }
 
 std::shared_ptr<arrow::Schema> PlaceRows::SchemaOf(size_t columns) {
@@ -165,7 +166,7 @@ Status PlaceRows::Add(std::span<const std::optional<std::string_view>> values, s
 Result<std::shared_ptr<arrow::RecordBatch>> PlaceRows::Take() {
   arrow::ArrayVector arrays(values_->of.size());
   arrow::Status status;
-  for (size_t i = 0; i < values_->of.size(); ++i) status &= values_->of[i].Take().Value(&arrays[i]);
+  for (size_t i = 0; i < values_->of.size(); ++i) status &= values_->of[i].Take(&arrays[i]);
   status &= places_.Finish(arrays);
   if (!status.ok()) return ArrowError("hold", "rows", status);
   const int64_t rows = rows_;

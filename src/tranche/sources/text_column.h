@@ -6,13 +6,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include <arrow/array.h>
-#include <arrow/buffer.h>
-#include <arrow/result.h>
-#include <arrow/util/bitmap_builders.h>
+#include <arrow/type_fwd.h>
 
 namespace tranche {
 
@@ -30,17 +26,7 @@ class TextColumn {
     ends_.push_back(static_cast<int32_t>(bytes_.size()));
   }
   // All of them; it is empty then.
-  arrow::Result<std::shared_ptr<arrow::Array>> Take() {
-    std::shared_ptr<arrow::Buffer> bits;
-    if (nulls_ > 0) {
-      ARROW_ASSIGN_OR_RAISE(bits, arrow::internal::BytesToBits(valid_));
-    }
-    const auto rows = std::ssize(valid_);
-    valid_.clear();
-    return std::make_shared<arrow::StringArray>(rows, arrow::Buffer::FromVector(std::exchange(ends_, {0})),
-                                                arrow::Buffer::FromString(std::exchange(bytes_, {})),
-                                                std::move(bits), std::exchange(nulls_, 0));
-  }
+  arrow::Status Take(std::shared_ptr<arrow::Array>* array);
 
  private:
   std::vector<uint8_t> valid_;
