@@ -147,11 +147,15 @@ void Loader::ReadParameters(Node* node) {
         values_.Declare(name, value, nullptr, nullptr);
         continue;
       }
-      const Node* written = value.Find("default");
-      if (written && written->text.find("${secret:") != std::string::npos) {
+      auto refuse_secret = [&](const Node& written) {
+        if (written.text.find("${secret:") == std::string::npos) return;
         good = Report(Fail(Code::kJob, "a parameter cannot be a secret: parameters are shown")
                           .Hint("write ${secret:…} where it is needed"),
-                      written->place);
+                      written.place);
+      };
+      for (const auto& [field, written] : value.entries) {
+        refuse_secret(written);
+        for (const Node& item : written.items) refuse_secret(item);
       }
       if (good && checker_.Check(value, ParameterShape(), name.name)) {
         values_.Declare(name, *value.Find("type"), value.Find("default"), value.Find("in"));

@@ -326,6 +326,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SecretParameter", "parameters: {p: {type: text, default: \"${secret:KEY}\"}}\n" + Whole(""),
              "job.yaml:1:39: a parameter cannot be a secret: parameters are shown; write ${secret:…} where "
              "it is needed"},
+        Case{"SecretInAType", "parameters: {p: {type: \"decimal(5${secret:KEY}\", default: 1}}\n" + Whole(""),
+             "job.yaml:1:24: a parameter cannot be a secret: parameters are shown; write ${secret:…} where "
+             "it is needed"},
+        Case{"SecretInAChoice",
+             "parameters: {p: {type: text, in: [x, \"${secret:KEY}\"], default: z}}\n" + Whole(""),
+             "job.yaml:1:38: a parameter cannot be a secret: parameters are shown; write ${secret:…} where "
+             "it is needed"},
         Case{"ValueInAKey", Steps("  - derive: {\"${x}\": a}\n"),
              "job.yaml:3:14: ${…} cannot stand in a key; write the name as it is"},
         // R12

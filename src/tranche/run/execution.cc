@@ -14,9 +14,6 @@
 namespace tranche {
 namespace {
 
-constexpr std::string_view kStoring = "storing";                                    // a note
-constexpr std::string_view kStored[] = {"", "aside", "while read", "all is read"};  // its value, by Stored
-
 template <typename Items>
 auto* Named(Items& items, std::string_view name) {
   for (auto& item : items) {
@@ -46,8 +43,7 @@ Execution::~Execution() = default;
 
 Status Execution::Run() {
   StopSignal::Watch watch(context_.stop, context_.engine);
-  TRANCHE_ASSIGN(auto noted, context_.state.Note(context_.run.id, "", kStoring));
-  stored_ = static_cast<Stored>(std::ranges::find(kStored, noted.value_or("")) - kStored);
+  TRANCHE_ASSIGN(stored_, StoredOf(context_.state, context_.run.id));
   TRANCHE_TRY(PrepareInputs());
   TRANCHE_TRY(MakeStages());
   TRANCHE_TRY(StoreAll());
@@ -59,7 +55,7 @@ Status Execution::PrepareInputs() {
   const InputsContext inputs = context_.Inputs();
   TRANCHE_ASSIGN(auto splits, context_.state.Splits(context_.run.id));
   if (resumed_) NameNewFiles(splits, inputs);
-  if (!resumed_ || stored_ == Stored::kSealed) return OpenInputs(context_.job, sources_, splits, inputs);
+  if (!resumed_ || stored_ == Stored::kAllRead) return OpenInputs(context_.job, sources_, splits, inputs);
   const std::vector<std::string> changes = ChangesSince(splits);
   if (changes.empty()) return OpenInputs(context_.job, sources_, splits, inputs);
   if (stored_ == Stored::kWhileRead) {
@@ -207,10 +203,10 @@ Status Execution::MakeWorkers() {
   return {};
 }
 
-Status Execution::NoteStored(Stored how) {
+Status Execution::Note(Stored how) {
   if (stored_ >= how) return {};
   stored_ = how;
-  return context_.state.SetNote(context_.run.id, "", kStoring, kStored[static_cast<size_t>(how)]);
+  return NoteStored(context_.state, context_.run.id, how);
 }
 
 bool Execution::Streams(const PlannedStage& stage) const {
@@ -233,7 +229,7 @@ Status Execution::StoreWhileItGrows(const PlannedStage& stage, const std::string
     if (store.stage != stage.name) continue;
     const bool whole = store.sink->whole();
     const bool aside = store.sink->aside();
-    if (streams && !whole) TRANCHE_TRY(NoteStored(aside ? Stored::kAside : Stored::kWhileRead));
+    if (streams && !whole) TRANCHE_TRY(Note(aside ? Stored::kAside : Stored::kWhileRead));
     // A thread of the engine may wait for the rows of a whole one: they must flow.
     const bool now = whole ? aside && flows : aside || streams;
     if (!now || begun != under_way_.end()) continue;
@@ -279,7 +275,7 @@ void Execution::EndStores() {
 
 Status Execution::StoreAll() {
   if (direct_) return {};  // its stage and its store are one
-  TRANCHE_TRY(NoteStored(Stored::kSealed));
+  TRANCHE_TRY(Note(Stored::kAllRead));
   for (size_t i = 0; i < workers_.size(); ++i) {
     const SealedStage& stage = sealed_.at(plan_.stores[i].stage);
     context_.progress.rows_to_store += stage.spool->rows();
@@ -348,7 +344,7 @@ Status Execution::Finish() {
   }
   context_.report.balanced = true;
   TRANCHE_TRY(Failpoint("run.balanced"));
-  TRANCHE_TRY(NoteStored(Stored::kSealed));
+  TRANCHE_TRY(Note(Stored::kAllRead));
   for (auto& worker : workers_) TRANCHE_TRY(worker->Finish());
   workers_.clear();
   return {};

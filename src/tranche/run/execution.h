@@ -11,6 +11,7 @@
 #include "tranche/run/inputs.h"
 #include "tranche/run/spooler.h"
 #include "tranche/run/store_worker.h"
+#include "tranche/run/stored.h"
 
 namespace tranche {
 
@@ -29,14 +30,7 @@ class Execution {
   Status MakeStages();
   Status TryStages();
   Status DropStages(const std::vector<StageRecord>& stages);
-  // How far stores have come, in this start or an earlier one; later ones are more.
-  enum class Stored {
-    kNothing,
-    kAside,      // rows of a stage that is still being read, where nobody sees them
-    kWhileRead,  // such rows in a store that others see: the inputs must stay as they are
-    kSealed,     // all is read: the inputs are not looked at any more
-  };
-  Status NoteStored(Stored how);
+  Status Note(Stored how);
   // A stage that was not sealed is read again, and goes on behind the rows that were stored.
   bool goes_on() const { return stored_ == Stored::kAside || stored_ == Stored::kWhileRead; }
   // Whether the whole job is one query that goes into its one store, without a spool.

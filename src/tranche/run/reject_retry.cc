@@ -10,6 +10,7 @@
 #include "tranche/plan/plan.h"
 #include "tranche/run/inputs.h"
 #include "tranche/run/reject_list.h"
+#include "tranche/run/stored.h"
 
 namespace tranche {
 namespace {
@@ -77,8 +78,8 @@ Result<std::vector<RunRecord>> RetriesOf(const RunRecord& run, State& state) {
     const auto name = parameters.find(kRetryParameter);
     if (name == parameters.end() || !name->second.starts_with(fmt::format("{}-", run.number))) continue;
     if (other.state == RunState::kAbandoned) {
-      TRANCHE_ASSIGN(const auto storing, state.Note(other.id, "", "storing"));
-      if (!storing) continue;
+      TRANCHE_ASSIGN(const Stored stored, StoredOf(state, other.id));
+      if (!IsBinding(stored)) continue;
     }
     if (other.state != RunState::kOpen) retries.push_back(std::move(other));
   }

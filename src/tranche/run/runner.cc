@@ -16,6 +16,7 @@
 #include "tranche/run/kept.h"
 #include "tranche/run/progress.h"
 #include "tranche/run/reject_retry.h"
+#include "tranche/run/stored.h"
 #include "tranche/run/tables.h"
 
 namespace tranche {
@@ -172,8 +173,8 @@ class Runner {
     auto job = load_(parameters, run.id);
     const bool changed = job && job->canonical != run.canonical;
     if (!job || changed) {
-      TRANCHE_ASSIGN(auto storing, state_->Note(run.id, "", "storing"));
-      if (!storing) {
+      TRANCHE_ASSIGN(const Stored stored, StoredOf(*state_, run.id));
+      if (!IsBinding(stored)) {
         env_.log.Info("the unfinished run had stored nothing; it is given up for the job as it is now",
                       {{"run", run.number}});
         TRANCHE_TRY(GiveUp(run, "the job was changed before anything was stored"));
