@@ -64,7 +64,7 @@ Status StoreWorker::Open(std::shared_ptr<arrow::Schema> schema, std::string stag
     context_.log.Info("resumed", {{"store", name()}, {"committed", opened_.counts.sent}, {"of", of}});
   }
   begun_ = context_.clock.SteadyNanos();
-  if (on_stored_) on_stored_();
+  Tell();
   return Failpoint("resume.gaps");
 }
 
@@ -125,7 +125,7 @@ Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
           if (sizer_ && lane.warm && attempt == 1) sizer_->Stored(batch.span.rows(), seconds);
           lane.warm = true;
         }
-        if (on_stored_) on_stored_();
+        Tell();
         return {};
       }
       case WriteReport::Outcome::kFenced:
@@ -145,6 +145,10 @@ Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
           .Hint("run it again to resume");
     }
   }
+}
+
+void StoreWorker::Tell() const {
+  if (on_stored_) on_stored_();
 }
 
 int64_t StoreWorker::stored_to() const {
@@ -174,14 +178,14 @@ Status StoreWorker::Store(const Spool& spool) {
       TakeBack();  // of rows that came from a stage which was read half
       TRANCHE_ASSIGN(std::string reader, RegisterSpool(*engine_, spool, std::nullopt, [this](int64_t row) {
                        passed_ = row;
-                       if (on_stored_) on_stored_();
+                       Tell();
                      }));
       SqlText sql("SELECT * FROM ");
       sql << SpoolRelation(spool, reader, /*hidden=*/false);
       auto counts = StoreDirect(sql);
       engine_->Unregister(reader);
       if (!counts) return std::move(counts).error();
-      if (on_stored_) on_stored_();
+      Tell();
     }
     Sample(spool);
     return {};
@@ -228,6 +232,7 @@ Status StoreWorker::Write(Lane& lane, Cutter& cutter) {
 }
 
 void StoreWorker::TakeBack() {
+  const std::scoped_lock lock(mutex_);  // other stores may ask how far this one is
   context_.budget.TakeBack("store " + name(), opened_.counts.rejected);
   context_.progress.rows_stored -= opened_.counts.stored;
   opened_ = {};

@@ -66,6 +66,7 @@ class StoreWorker {
   Status WriteBatch(Lane& lane, const Batch& batch);
   Result<WriteReport> TryWrite(Lane& lane, const Batch& batch);
   void Note(const WriteReport& report, Span span, double seconds, int retries);
+  void Tell() const;  // that stored_to() may have changed
   void Sample(const Spool& spool);
   void ReadRejects();
 

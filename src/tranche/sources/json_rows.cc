@@ -102,8 +102,7 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
   }
   bool String(const char* text, rapidjson::SizeType size, bool) {
     if (depth_ == 1 && wanted() && as() != JsonKey::As::kJson) {
-      castable_ = castable_ && key().takes_all;
-      GiveFromLine({text, size});
+      GiveText({text, size});
       return true;
     }
     return Scalar({text, size}, [&](auto& writer) { return writer.String(text, size); });
@@ -169,6 +168,10 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
     castable_ = castable_ && (key().takes_all || IsPlain(number));
     GiveFromLine(number == "-0" ? number.substr(1) : number);
   }
+  void GiveText(std::string_view text) {
+    castable_ = castable_ && key().takes_all;
+    GiveFromLine(text);
+  }
   void GiveFromLine(std::string_view text) {
     Found& found = found_[static_cast<size_t>(key_)];
     found.given = true;
@@ -228,14 +231,12 @@ class ObjectReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Obje
       if (take('"')) {
         std::string_view found;
         if (!text(found)) return false;
-        castable_ = castable_ && key().takes_all;
-        GiveFromLine(found);
+        GiveText(found);
         return true;
       }
       for (std::string_view truth : {"true", "false"}) {
         if (!word(truth)) continue;
-        castable_ = castable_ && key().takes_all;
-        GiveFromLine(truth);
+        GiveText(truth);
         return true;
       }
       if (word("null")) return true;

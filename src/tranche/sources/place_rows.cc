@@ -150,14 +150,17 @@ Status PlaceRows::Add(std::span<const std::optional<std::string_view>> values, s
   const bool utf8 = IsUtf8(text);
   if (!utf8 && problem.empty()) problem = kNotUtf8;
   const std::string clean = utf8 ? std::string() : WithoutBadBytes(Cut(text));
-  arrow::Status status;
   for (size_t i = 0; i < values_->of.size(); ++i) {
     const bool null = !problem.empty() || i >= values.size() || !values[i];
     null ? values_->of[i].AddNull() : values_->of[i].Add(*values[i]);
   }
   const bool shown = !problem.empty() || (text_ && !castable);
-  status &= places_.Add(file, line, byte, !utf8 ? clean : shown ? text : "", problem, "");
-  if (!status.ok()) return ArrowError("hold", "a row", status);
+  TRANCHE_ARROW_TRY("hold", "a row",
+                    places_.Add(file, line, byte,
+                                !utf8   ? clean
+                                : shown ? text
+                                        : "",
+                                problem, ""));
   ++rows_;
   bytes_ += 2 * std::ssize(text);
   return {};
