@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <arrow/type_fwd.h>
 
@@ -12,10 +13,14 @@
 
 namespace tranche {
 
+using RecordBatches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
+
 struct Batch {
   Span span;
-  std::shared_ptr<arrow::RecordBatch> rows;  // span.rows() of them, hidden columns taken out
-  int64_t bytes = 0;                         // of the Arrow buffers that the rows refer to
+  RecordBatches pieces;  // span.rows() rows in order, hidden columns taken out
+  int64_t bytes = 0;     // of the Arrow buffers that the rows refer to
+  // Of one piece, as all sinks get it but those that take pieces.
+  const std::shared_ptr<arrow::RecordBatch>& rows() const { return pieces.front(); }
 };
 
 // When a batch is cut. `linger` bounds how long rows wait for a batch to fill; a whole spool never waits.

@@ -77,6 +77,13 @@ int64_t RowBytes(const arrow::RecordBatch& rows, int64_t from, int64_t count) {
   return sum;
 }
 
+Result<Batch> Joined(Batch batch) {
+  if (batch.pieces.size() < 2) return batch;
+  TRANCHE_ARROW_ASSIGN(auto rows, "put together", "a batch", arrow::ConcatenateRecordBatches(batch.pieces));
+  batch.pieces = {std::move(rows)};
+  return batch;
+}
+
 struct Cutter::State {
   Spool spool;
   std::vector<Span> gaps;
@@ -120,34 +127,28 @@ struct Cutter::State {
 
   // No rows: a spool whose end was not known has ended.
   Result<Batch> Cut() {
-    Batch batch{.span = {at, at}, .rows = nullptr, .bytes = 0};
-    arrow::RecordBatchVector taken;
+    Batch batch{.span = {at, at}, .pieces = {}, .bytes = 0};
     Group group;
     while (batch.span.rows() < MostRows()) {
       TRANCHE_ASSIGN(bool more, Fill());
       if (!more) break;
-      if (groups && taken.empty()) group = GroupAt(*groups, used);
+      if (groups && batch.pieces.empty()) group = GroupAt(*groups, used);
       if (groups && GroupAt(*groups, used) != group) break;
       if (groups && used >= border) border = EndOfGroup(*groups, used);
       int64_t count = std::min(border - used, MostRows() - batch.span.rows());
       count = RowsWithin(*piece, used, count, policy.bytes - batch.bytes);
-      if (count == 0 && taken.empty()) count = 1;  // larger than a batch may be, alone
+      if (count == 0 && batch.pieces.empty()) count = 1;  // larger than a batch may be, alone
       if (count == 0) break;
-      taken.push_back(piece->Slice(used, count));
+      batch.pieces.push_back(piece->Slice(used, count));
       batch.bytes += RowBytes(*piece, used, count);
       batch.span.to += count;
       used += count;
       if (used < piece->num_rows()) break;  // a limit or a border stopped it
     }
-    if (taken.empty() && gaps[gap].to == Spool::kEnd) return batch;
-    if (taken.empty()) {
+    if (batch.pieces.empty() && gaps[gap].to == Spool::kEnd) return batch;
+    if (batch.pieces.empty()) {
       return Fail(Code::kInternal, "the spool {} ends at row {}, before row {}", spool.folder(), at,
                   gaps[gap].to);
-    }
-    if (taken.size() == 1) {
-      batch.rows = std::move(taken.front());
-    } else {
-      TRANCHE_ARROW_ASSIGN(batch.rows, "put together", "a batch", arrow::ConcatenateRecordBatches(taken));
     }
     at = batch.span.to;
     return batch;

@@ -28,6 +28,8 @@ inline constexpr std::string_view kRejectColumn = "__tranche_reject";  // text: 
 inline constexpr std::string_view kRowsColumn = "__tranche_rows";  // bigint: input rows folded into this one
 inline constexpr std::string_view kGroupColumn =
     "__tranche_group";  // bigint: changes where a new group begins
+// bigint: where in the order of its input a row stands, from 1; of a stage that goes on behind a row
+inline constexpr std::string_view kOrdinalColumn = "__tranche_ordinal";
 // Of a run that keeps its rows for `trace`: where in its input a row stood.
 inline constexpr std::string_view kFileColumn = "__tranche_file";  // text: its path
 inline constexpr std::string_view kLineColumn = "__tranche_line";  // bigint: from 1, or NULL
@@ -38,6 +40,9 @@ std::shared_ptr<arrow::RecordBatch> VisibleColumns(const arrow::RecordBatch& row
 
 // Bytes of the Arrow values that rows [from, from + count) hold (offsets and validity included).
 int64_t RowBytes(const arrow::RecordBatch& rows, int64_t from, int64_t count);
+
+// The same batch in one piece.
+Result<Batch> Joined(Batch batch);
 
 class Cutter {
  public:

@@ -22,7 +22,9 @@ class CutterTest : public SpoolTest {
       auto batch = cutter.Next();
       EXPECT_TRUE(batch) << batch.error().message;
       if (!batch || !*batch) return batches;
-      batches.push_back(**batch);
+      auto joined = Joined(**batch);
+      EXPECT_TRUE(joined) << joined.error().message;
+      batches.push_back(*joined);
     }
   }
   static std::vector<Span> Spans(const std::vector<Batch>& batches) {
@@ -84,7 +86,7 @@ TEST_F(CutterTest, HiddenColumnsAreTakenOut) {
   Spool spool = MakeSpool({{3}});
   EXPECT_EQ(VisibleSchema(*spool.schema())->field_names(), (std::vector<std::string>{"id", "name"}));
   std::vector<Batch> batches = CutAll(spool, {{0, 3}}, {});
-  EXPECT_TRUE(batches[0].rows->schema()->Equals(*VisibleSchema(*spool.schema())));
+  EXPECT_TRUE(batches[0].rows()->schema()->Equals(*VisibleSchema(*spool.schema())));
   EXPECT_EQ(batches[0].bytes, RowBytes(*batches[0].rows, 0, 3));
 }
 
@@ -135,14 +137,14 @@ TEST_F(CutterTest, RandomCutsKeepEveryPromise) {
       ASSERT_GE(batch.span.from, gaps[gap].from);
       ASSERT_LE(batch.span.to, gaps[gap].to);
       ASSERT_TRUE(cut.Add(batch.span));
-      ASSERT_EQ(batch.rows->num_rows(), batch.span.rows());
-      ASSERT_TRUE(batch.rows->ValidateFull().ok());
+      ASSERT_EQ(batch.rows()->num_rows(), batch.span.rows());
+      ASSERT_TRUE(batch.rows()->ValidateFull().ok());
       ASSERT_GT(batch.span.rows(), 0);
       ASSERT_LE(batch.span.rows(), policy.rows);
       ASSERT_TRUE(batch.bytes <= policy.bytes || batch.span.rows() == 1);
       ASSERT_EQ(group(batch.span.from), group(batch.span.to - 1));
-      const auto& ids = static_cast<const arrow::Int64Array&>(*batch.rows->column(0));
-      const auto& names = static_cast<const arrow::StringArray&>(*batch.rows->column(1));
+      const auto& ids = static_cast<const arrow::Int64Array&>(*batch.rows()->column(0));
+      const auto& names = static_cast<const arrow::StringArray&>(*batch.rows()->column(1));
       for (int64_t i = 0; i < batch.span.rows(); ++i) {
         int64_t id = batch.span.from + i;
         ASSERT_EQ(ids.Value(i), id);

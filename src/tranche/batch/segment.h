@@ -17,7 +17,7 @@
 
 #include "tranche/base/clock.h"
 #include "tranche/base/result.h"
-#include "tranche/batch/span.h"
+#include "tranche/batch/batch.h"
 
 namespace tranche {
 
@@ -27,10 +27,9 @@ struct SegmentInfo {
   int64_t bytes = 0;     // size of the file
   std::string checksum;  // HashFile
   std::string digest;    // RowDigest of its rows, where somebody compares it
+  std::string behind;    // of a stage that goes on behind a row: what Source::Behind said of its last one
   bool file = true;      // else its rows come by reading the input again, and `digest` knows them
 };
-
-using RecordBatches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
 
 std::string SegmentPath(const std::string& folder, int number);
 

@@ -109,6 +109,8 @@ class Sink {
   virtual Result<Opened> Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) = 0;
 
   virtual Result<WriteReport> Write(const Batch& batch, SinkContext& context) = 0;
+  // Whether a batch may come in many pieces; else in one, which costs a copy of its rows.
+  virtual bool takes_pieces() const { return false; }
 
   // What the target itself says is stored by this run: the sums of its ledger, and whether the spans tile [0,
   // rows).

@@ -46,6 +46,10 @@ struct SourceContext {
   const std::set<std::string>* unused = nullptr;  // columns that the query does not use: they cannot be bad
   const Increment* increment = nullptr;           // of sources whose spec takes one
   std::string mark;                               // Split::mark of the last finished run; empty: none
+  // Of sources whose ordered() is true: the scan goes in the order of the key and yields kOrdinalColumn too;
+  // and only the rows behind one for which Behind gave this.
+  bool ordered = false;
+  std::string behind;
   bool places = false;  // the scan yields kFileColumn and kLineColumn too; of sources whose places() is true
   // As in SinkContext: for what is reached over a network.
   std::function<bool(int attempt)> try_again;
@@ -74,6 +78,13 @@ class Source {
   // Whether the scan can say of each row where it stood: its file, and the line where that is known (of
   // Parquet the row). Reading may take longer then.
   virtual bool places() const { return false; }
+
+  // Whether rows can be read in the order of a key, so that reading goes on exactly behind any of them, also
+  // when others come and go meanwhile.
+  virtual bool ordered() const { return false; }
+  // While the query of such a scan runs: what leads behind the row with this ordinal. It is asked for ever
+  // greater ones.
+  virtual Result<std::string> Behind(int64_t) { return Fail(Code::kInternal, "the source has no order"); }
 
   // After the query has ended: rows that were refused by the reader, handed to `take` one by one (bounded
   // memory).

@@ -2,7 +2,6 @@
 
 #include <arrow/api.h>
 #include <arrow/c/bridge.h>
-#include <arrow/util/byte_size.h>
 #include <arrow/util/key_value_metadata.h>
 
 #include "tranche/batch/arrow_error.h"
@@ -10,11 +9,6 @@
 namespace tranche::duckdb {
 
 namespace {
-
-// A DuckDB chunk holds 2048 rows; what is done for each batch downstream should not be done for each of
-// those.
-constexpr int64_t kEnoughRows = 32 << 10;
-constexpr int64_t kEnoughBytes = 16 << 20;
 
 // Arrow has them as text: "UUID", "JSON", lists of these. Else empty.
 std::string LostType(duckdb_logical_type type) {
@@ -70,31 +64,12 @@ class ArrowReader : public Reader {
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
 
   Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
-    std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
-    int64_t rows = 0;
-    int64_t bytes = 0;
-    while (!ended_ && rows < kEnoughRows && bytes < kEnoughBytes) {
-      TRANCHE_ASSIGN(auto part, NextChunk());
-      if (part == nullptr) {
-        ended_ = true;
-        session_->CountScans();
-        break;
-      }
-      rows += part->num_rows();
-      bytes += arrow::util::TotalBufferSize(*part);
-      parts.push_back(std::move(part));
-    }
-    if (parts.size() <= 1) return parts.empty() ? nullptr : std::move(parts.front());
-    TRANCHE_ARROW_ASSIGN(auto whole, "join", "the answer's rows", arrow::ConcatenateRecordBatches(parts));
-    return whole;
-  }
-
- private:
-  // Null at the end.
-  Result<std::shared_ptr<arrow::RecordBatch>> NextChunk() {
+    if (ended_) return nullptr;
     Chunk chunk(duckdb_fetch_chunk(*answer_.out()));
     if (chunk.get() == nullptr) {
       if (duckdb_result_error(answer_.out()) != nullptr) return Failure();
+      ended_ = true;
+      session_->CountScans();
       return nullptr;
     }
     ArrowArray exported;
@@ -105,6 +80,7 @@ class ArrowReader : public Reader {
     return rows;
   }
 
+ private:
   // DuckDB tells the threads of a query by an interrupt that one of them failed. Where it has but one buffer
   // for the rows, as for registered readers, a fetch looks for the interrupt first and ends the query with
   // that (seen in 1.5.6): nobody knows any more what the failure was. So the query is run again, for its

@@ -41,9 +41,9 @@ std::string StageText(const PlannedStage& stage, bool direct) {
     columns += fmt::format("{}{} {}", columns.empty() ? "" : ", ", column.name, column.type);
   }
   text += fmt::format("  columns  {}\n", columns);
-  text += direct
-              ? "  ends     directly in its store: the engine writes the file, no spool\n"
-              : fmt::format("  ends     in a {}spool: {}\n", stage.steady ? "streamed " : "", stage.why_ends);
+  text += direct ? "  ends     directly in its store: the engine writes the file, no spool\n"
+                 : fmt::format("  ends     in a {}spool: {}\n", stage.streams() ? "streamed " : "",
+                               stage.why_ends);
   text += fmt::format("  query\n{}\n", Indented(stage.query.text(), "    "));
   return text;
 }

@@ -19,6 +19,8 @@ std::string StageRelation(std::string_view stage) {
 
 bool PlannedStage::marked() const { return std::ranges::find(hidden, kRejectColumn) != hidden.end(); }
 
+bool PlannedStage::ordered() const { return std::ranges::find(hidden, kOrdinalColumn) != hidden.end(); }
+
 const PlannedStage* Plan::FindStage(std::string_view name) const {
   for (const PlannedStage& stage : stages) {
     if (stage.name == name) return &stage;
@@ -37,14 +39,16 @@ size_t Occurrences(std::string_view text, std::string_view word) {
 
 class Planner {
  public:
+  // `ordered`: an input that is read in the order of its key; empty: none.
   Planner(const Job& job, const Sources& sources, Engine& engine, uint64_t seed, bool places,
-          std::set<std::string> spooled)
+          std::set<std::string> spooled, std::string ordered)
       : job_(job),
         sources_(sources),
         engine_(engine),
         seed_(seed),
         places_(places),
-        spooled_(std::move(spooled)) {}
+        spooled_(std::move(spooled)),
+        ordered_(std::move(ordered)) {}
 
   Result<Plan> Make() {
     for (const Input& input : job_.inputs) TRANCHE_TRY(CheckNames(input));
@@ -75,6 +79,7 @@ class Planner {
     const Source& source = *sources_.at(input.name);
     std::vector<std::string> hidden;
     if (source.marks()) hidden.emplace_back(kRejectColumn);
+    if (input.name == ordered_) hidden.emplace_back(kOrdinalColumn);
     if (places_ && source.places() && job_.Flows(input.name))
       hidden.insert(hidden.end(), {std::string(kFileColumn), std::string(kLineColumn)});
     return RelationOver(source.columns(), std::move(hidden), InputRelation(input.name));
@@ -289,6 +294,7 @@ class Planner {
   uint64_t seed_;
   bool places_;
   std::set<std::string> spooled_;                // inputs that get a spool of their own
+  std::string ordered_;                          // one that is read in the order of its key
   std::map<std::string, Relation> relations_;    // inputs, branches, and the prepared rows
   std::map<std::string, std::string> stage_of_;  // sealed stages of inputs, of branches, of the prepared rows
   std::map<std::string, PlannedStage>
@@ -297,12 +303,22 @@ class Planner {
   Plan plan_;
 };
 
+// What pays where a store waits for a server: the rows come more slowly in an order, and are there sooner.
+bool PaysInOrder(const Plan& plan, const Sources& sources, bool places) {
+  if (plan.stages.size() != 1 || places || !TakesRowsAsTheyCome(plan.stages.front())) return false;
+  return sources.at(plan.stages.front().inputs.front())->ordered() &&
+         std::ranges::any_of(plan.stores, [](const PlannedStore& store) {
+           return !store.sink->whole() && !store.sink->aside();
+         });
+}
+
 }  // namespace
 
 Result<Plan> MakePlan(const Job& job, const Sources& sources, Engine& engine, uint64_t seed, bool places) {
   std::set<std::string> spooled;
+  std::string ordered;
   while (true) {
-    TRANCHE_ASSIGN(Plan plan, Planner(job, sources, engine, seed, places, spooled).Make());
+    TRANCHE_ASSIGN(Plan plan, Planner(job, sources, engine, seed, places, spooled, ordered).Make());
     // An input is read once: if two stages want it, it gets a spool.
     std::map<std::string, int> readers;
     for (const PlannedStage& stage : plan.stages) {
@@ -312,7 +328,9 @@ Result<Plan> MakePlan(const Job& job, const Sources& sources, Engine& engine, ui
     for (const auto& [input, count] : readers) {
       if (count > 1) spooled.insert(input);
     }
-    if (spooled.size() == before) {
+    if (ordered.empty() && PaysInOrder(plan, sources, places)) {
+      ordered = plan.stages.front().inputs.front();
+    } else if (spooled.size() == before) {
       for (PlannedStage& stage : plan.stages) FindUnusedColumns(stage, plan, sources, job.values, engine);
       if (plan.stages.size() == 1) TRANCHE_TRY(FindSteady(plan.stages.front(), job, engine));
       for (const Input& input : job.inputs) {

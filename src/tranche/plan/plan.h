@@ -51,7 +51,9 @@ struct PlannedStage {
   bool steady = false;   // its query gives the same rows in the same order each time (plan/steady.h)
   bool opaque = false;   // join, dedupe, limit, sample, sql: no equation between in and out
 
-  bool marked() const;  // may hold refused rows
+  bool marked() const;   // may hold refused rows
+  bool ordered() const;  // its query goes in the order of an input's key, and can go on behind any row
+  bool streams() const { return steady || ordered(); }  // stores may begin before it is sealed
 };
 
 struct PlannedStore {

@@ -9,8 +9,6 @@
 namespace tranche {
 namespace {
 
-constexpr const char* kMoody = "over";  // for what has no word of its own
-
 // Words of SQL that do not stand within quotes, in lower case. A function may: "random"().
 std::set<std::string> WordsOf(std::string_view sql) {
   std::set<std::string> words;
@@ -24,11 +22,19 @@ std::set<std::string> WordsOf(std::string_view sql) {
     } else if (!word.empty()) {
       words.insert(std::exchange(word, ""));
     }
-    if (c == '(' && last == '"' && state.in() == SqlState::In::kCode) words.insert(kMoody);
+    if (c == '(' && last == '"' && state.in() == SqlState::In::kCode)
+      words.insert("over");  // it may be anything
     if (!std::isspace(c)) last = sql[i];
   }
   words.insert(word);
   return words;
+}
+
+// Clauses that look at more than one row.
+const std::set<std::string> kOfManyRows{"over", "qualify", "order", "limit", "tablesample"};
+
+bool HasOneOf(const std::set<std::string>& words, const std::set<std::string>& wanted) {
+  return std::ranges::any_of(words, [&](const std::string& word) { return wanted.contains(word); });
 }
 
 // By the engine: everything but what gives the same for the same values in every query.
@@ -36,8 +42,7 @@ Result<std::set<std::string>> MoodyWords(Engine& engine) {
   TRANCHE_ASSIGN(auto rows,
                  engine.Select({SqlText("SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
                                         "WHERE stability <> 'CONSISTENT' AND function_name <> 'error'")}));
-  std::set<std::string> words{kMoody,           "qualify",           "order",           "limit",
-                              "tablesample",    "current_date",      "current_time",    "localtime",
+  std::set<std::string> words{"current_date",   "current_time",      "localtime",
                               "localtimestamp", "current_timestamp", "get_current_time"};
   for (const TextRow& row : rows) words.insert(row.at(0).value_or(""));
   return words;
@@ -45,18 +50,20 @@ Result<std::set<std::string>> MoodyWords(Engine& engine) {
 
 }  // namespace
 
+bool TakesRowsAsTheyCome(const PlannedStage& stage) {
+  return stage.row_wise && stage.inputs.size() == 1 && stage.guards.empty() &&
+         !HasOneOf(WordsOf(stage.query.text()), kOfManyRows);
+}
+
 Status FindSteady(PlannedStage& stage, const Job& job, Engine& engine) {
-  if (!stage.row_wise || stage.inputs.size() != 1 || !stage.guards.empty()) return {};
-  const bool kept = std::ranges::all_of(
-      stage.hidden, [](const auto& name) { return name == kRejectColumn || IsPlace(name); });
-  if (!kept || !job.FindInput(stage.inputs.front())->spec->files) return {};
+  if (!TakesRowsAsTheyCome(stage) || !job.FindInput(stage.inputs.front())->spec->files) return {};
   const std::set<std::string> words = WordsOf(stage.query.text());
   // Columns and no more: the engine, which takes a while to list its functions, need not be asked.
   static const std::set<std::string> kPlain{"", "select", "from", "as"};
   stage.steady = std::ranges::includes(kPlain, words);
   if (stage.steady) return {};
   TRANCHE_ASSIGN(const auto moody, MoodyWords(engine));
-  stage.steady = std::ranges::none_of(words, [&](const std::string& word) { return moody.contains(word); });
+  stage.steady = !HasOneOf(words, moody);
   return {};
 }
 

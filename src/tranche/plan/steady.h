@@ -7,6 +7,10 @@
 
 namespace tranche {
 
+// Whether a stage takes the rows of one input one by one, and hands them on in their order: no step, and no
+// expression, looks at other rows.
+bool TakesRowsAsTheyCome(const PlannedStage& stage);
+
 // Sets stage.steady of the only stage of a plan: one input of files, steps that take row by row, and no
 // function that answers otherwise the next time (random, now), by the engine's own list. What only looks like
 // one counts as one.

@@ -93,6 +93,7 @@ void FindUnusedColumns(PlannedStage& stage, const Plan& plan, const Sources& sou
   for (const std::string& input : stage.inputs) {
     const Source& source = *sources.at(input);
     std::vector<std::string> hidden(source.marks() ? 1 : 0, std::string(kRejectColumn));
+    if (source.ordered()) hidden.emplace_back(kOrdinalColumn);
     if (source.places()) hidden.insert(hidden.end(), {std::string(kFileColumn), std::string(kLineColumn)});
     if (!question.Add(InputRelation(input), WithHidden(source.columns(), hidden))) return;
   }

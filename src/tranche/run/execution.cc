@@ -210,7 +210,7 @@ Status Execution::Note(Stored how) {
 }
 
 bool Execution::Streams(const PlannedStage& stage) const {
-  return stage.steady && !context_.options.limit && !context_.budget.judges_ends();
+  return stage.streams() && !context_.options.limit && !context_.budget.judges_ends();
 }
 
 // Nobody sees the rows of a store aside; the others wait until it is sure that there will be more than one
@@ -250,7 +250,8 @@ bool Execution::Drops(const PlannedStage& stage) const {
 }
 
 bool Execution::Holds(const PlannedStage& stage) const {
-  return Streams(stage) && Drops(stage) && std::ranges::none_of(plan_.stores, [&](const PlannedStore& store) {
+  return stage.steady && Streams(stage) && Drops(stage) &&
+         std::ranges::none_of(plan_.stores, [&](const PlannedStore& store) {
            return store.stage == stage.name && store.sink->whole() && !store.sink->aside();
          });
 }

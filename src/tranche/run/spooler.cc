@@ -13,6 +13,7 @@
 #include "tranche/batch/arrow_error.h"
 #include "tranche/batch/cutter.h"
 #include "tranche/batch/row_digest.h"
+#include "tranche/connector/larger_pieces.h"
 
 namespace tranche {
 namespace {
@@ -98,13 +99,16 @@ class Sealer {
     int64_t ahead = 0;    // bytes in memory, and no store wants more
     int64_t held = 0;     // bytes in memory at all; 0: all segments are files
   };
-  Sealer(RunContext& context, const std::string& stage_id, Limits limits, bool steady,
+  // What leads behind the row with this ordinal (Source::Behind), of an ordered stage.
+  using Behind = std::function<Result<std::string>(int64_t)>;
+  Sealer(RunContext& context, const std::string& stage_id, Limits limits, bool steady, Behind behind,
          std::vector<SegmentInfo> known, std::function<Status(const Spool&)> flows, StageTally& tally)
       : context_(context),
         stage_id_(stage_id),
         folder_(context.SpoolFolder(stage_id)),
         limits_(limits),
         steady_(steady),
+        behind_(std::move(behind)),
         known_(std::move(known)),
         flows_(std::move(flows)),
         tally_(tally) {}
@@ -117,6 +121,8 @@ class Sealer {
         reject_column_ = i;
       } else if (name == kRowsColumn) {
         rows_column_ = i;
+      } else if (name == kOrdinalColumn) {
+        ordinal_column_ = i;
       } else {
         kept_.push_back(i);
         kept.push_back(incoming.field(i));
@@ -124,6 +130,7 @@ class Sealer {
     }
     spool_.emplace(folder_, arrow::schema(std::move(kept)));
     TRANCHE_TRY(Spool(folder_, spool_->schema(), known_).Verify());
+    if (behind_) TRANCHE_TRY(GoOn());
     AppendFiles();
     if (steady_) digest_.emplace(*spool_->schema());
     TRANCHE_TRY(MakeFolders(folder_));
@@ -131,20 +138,11 @@ class Sealer {
   }
 
   Status Add(const std::shared_ptr<arrow::RecordBatch>& incoming) {
-    std::shared_ptr<arrow::RecordBatch> rows = incoming;
-    if (reject_column_ >= 0) TRANCHE_TRY(TakeMarked(rows));
-    arrived_ += incoming->num_rows();
-    if (rows->num_rows() == 0) return {};
-    if (rows_column_ >= 0) Fold(*rows);
-    TRANCHE_ARROW_ASSIGN(const auto selected, "take columns of", "a stage", rows->SelectColumns(kept_));
-    TRANCHE_ASSIGN(auto plain, PlainRows(*selected, spool_->schema()));
-    // Not many rows more than a segment has room for: the engine hands on more of them at a time.
-    const int64_t bytes = std::max<int64_t>(RowBytes(*plain, 0, plain->num_rows()), 1);
-    const int64_t step = std::max<int64_t>(plain->num_rows() * limits_.segment / bytes, 1);
-    for (int64_t from = 0, count = 0; from < plain->num_rows(); from += count) {
-      if (into_ == Into::kNothing) TRANCHE_TRY(BeginSegment());
-      count = std::min(plain->num_rows() - from, Known() ? Known()->span.to - tally_.rows : step);
-      TRANCHE_TRY(Write(plain->Slice(from, count)));
+    if (!behind_) return AddPiece(incoming);
+    // A segment ends with a piece: its rejects are those of the rows up to there.
+    const int64_t step = StepOf(*incoming);
+    for (int64_t from = 0; from < incoming->num_rows(); from += step) {
+      TRANCHE_TRY(AddPiece(incoming->Slice(from, step)));
     }
     return {};
   }
@@ -174,6 +172,59 @@ class Sealer {
 
   // The segment at hand, where an earlier start has recorded it: then its rows must be the same.
   const SegmentInfo* Known() const { return number_ < std::ssize(known_) ? &known_[number_] : nullptr; }
+
+  Status AddPiece(const std::shared_ptr<arrow::RecordBatch>& incoming) {
+    std::shared_ptr<arrow::RecordBatch> rows = incoming;
+    if (reject_column_ >= 0) TRANCHE_TRY(TakeMarked(rows));
+    arrived_ += incoming->num_rows();
+    if (behind_) TRANCHE_TRY(NoteOrdinal(*incoming));
+    if (rows->num_rows() == 0) return behind_ && pending_.full() ? SealRejects() : Status();
+    if (rows_column_ >= 0) Fold(*rows);
+    TRANCHE_ARROW_ASSIGN(const auto selected, "take columns of", "a stage", rows->SelectColumns(kept_));
+    TRANCHE_ASSIGN(auto plain, PlainRows(*selected, spool_->schema()));
+    // Not many rows more than a segment has room for: the engine hands on more of them at a time.
+    const int64_t step = behind_ ? plain->num_rows() : StepOf(*plain);
+    for (int64_t from = 0, count = 0; from < plain->num_rows(); from += count) {
+      if (into_ == Into::kNothing) TRANCHE_TRY(BeginSegment());
+      count = std::min(plain->num_rows() - from, Known() ? Known()->span.to - tally_.rows : step);
+      TRANCHE_TRY(Write(plain->Slice(from, count)));
+    }
+    return behind_ && pending_.full() ? SealRejects() : Status();
+  }
+
+  // Rows that about fill a segment.
+  int64_t StepOf(const arrow::RecordBatch& rows) const {
+    const int64_t bytes = std::max<int64_t>(RowBytes(rows, 0, rows.num_rows()), 1);
+    return std::max<int64_t>(rows.num_rows() * limits_.segment / bytes, 1);
+  }
+
+  // Of an ordered stage whose segments an earlier start has recorded: what comes now stands behind them.
+  Status GoOn() {
+    for (const SegmentInfo& segment : known_) {
+      spool_->Append(segment);
+      tally_.bytes += segment.bytes;
+    }
+    number_ = appended_ = std::ssize(known_);
+    if (!known_.empty()) first_ = tally_.rows = known_.back().span.to;
+    context_.progress.rows_read += tally_.rows;
+    arrived_ = tally_.rows + tally_.step_rejects();
+    return {};
+  }
+
+  Status NoteOrdinal(const arrow::RecordBatch& rows) {
+    const auto& ordinals = static_cast<const arrow::Int64Array&>(*rows.column(ordinal_column_));
+    for (int64_t i = 0; i < ordinals.length(); ++i) {
+      if (ordinals.Value(i) <= ordinal_) return Fail(Code::kInternal, "rows lost the order of their key");
+      ordinal_ = ordinals.Value(i);
+    }
+    return {};
+  }
+
+  // With the segment at hand, which may be empty: what comes before its end is not read again.
+  Status SealRejects() {
+    if (into_ == Into::kNothing) TRANCHE_TRY(BeginSegment());
+    return SealSegment();
+  }
 
   // Hands on the recorded segments that are files, up to the first one whose rows must be read again.
   void AppendFiles() {
@@ -244,7 +295,7 @@ class Sealer {
         return allowed;
       }
     }
-    if (pending_.full()) return FlushRejects();
+    if (pending_.full() && !behind_) return FlushRejects();
     return {};
   }
 
@@ -274,6 +325,9 @@ class Sealer {
       segment.checksum = written.checksum;
     }
     segment.file = into_ != Into::kMemory;
+    if (behind_) {
+      TRANCHE_ASSIGN(segment.behind, behind_(ordinal_));
+    }
     tally_.bytes += segment.bytes;
     if (!known) TRANCHE_TRY(context_.state.AddSegment(stage_id_, segment, pending_.Take()));
     if (known && into_ == Into::kFile) TRANCHE_TRY(context_.state.FileSegment(stage_id_, segment));
@@ -296,6 +350,7 @@ class Sealer {
   std::string folder_;
   const Limits limits_;
   bool steady_;                                // another making of it gives the same rows
+  const Behind behind_;                        // it goes in the order of a key
   const std::vector<SegmentInfo> known_;       // by an earlier start
   std::function<Status(const Spool&)> flows_;  // a segment is there, and rows come that are not in it
   StageTally& tally_;
@@ -303,7 +358,9 @@ class Sealer {
   std::vector<int> kept_;
   int reject_column_ = -1;
   int rows_column_ = -1;
+  int ordinal_column_ = -1;
   int64_t arrived_ = 0;
+  int64_t ordinal_ = 0;   // of the last row that arrived
   int64_t appended_ = 0;  // segments
   // Of the segment at hand.
   int number_ = 0;
@@ -391,7 +448,8 @@ Status Spooler::Charge(const StageTally& tally) {
 }
 
 Result<Spooler::Composed> Spooler::Compose(const PlannedStage& stage, const SqlText& query,
-                                           const std::map<std::string, SealedStage>& sealed) {
+                                           const std::map<std::string, SealedStage>& sealed,
+                                           const std::string& behind) {
   Composed composed;
   std::map<std::string, SqlText> definitions;
   for (const std::string& input : stage.inputs) {
@@ -399,6 +457,8 @@ Result<Spooler::Composed> Spooler::Compose(const PlannedStage& stage, const SqlT
     SourceContext source = ContextOf(input);
     if (const auto unused = stage.unused.find(input); unused != stage.unused.end())
       source.unused = &unused->second;
+    source.ordered = stage.ordered();
+    source.behind = behind;
     TRANCHE_ASSIGN(SqlText scan, sources_.at(input)->Scan(source));
     if (context_.options.limit && context_.job.Flows(input)) {
       SqlText limited("(SELECT * FROM ");
@@ -491,17 +551,23 @@ Status Spooler::Tally(const PlannedStage& stage, const std::string& stage_id, En
 Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::string& id,
                                       const std::map<std::string, SealedStage>& sealed, const Begun& begun,
                                       bool holds, std::vector<SegmentInfo> known, StageTally& tally) {
-  TRANCHE_ASSIGN(Composed composed, Compose(stage, stage.query, sealed));
+  const std::string after = stage.ordered() && !known.empty() ? known.back().behind : "";
+  TRANCHE_ASSIGN(Composed composed, Compose(stage, stage.query, sealed, after));
   auto flows = [&](const Spool& spool) { return begun(id, spool, /*flows=*/true); };
-  Sealer::Limits limits{
-      .segment = context_.options.segment_bytes.value_or(stage.steady ? kSteadySegmentBytes : kSegmentBytes)};
+  Sealer::Limits limits{.segment = context_.options.segment_bytes.value_or(
+                            stage.streams() ? kSteadySegmentBytes : kSegmentBytes)};
   if (holds) {
     limits.held = std::min(context_.options.memory / 8, kSegmentsHeld * limits.segment);
     limits.ahead = std::min(kSegmentsAhead * limits.segment, limits.held);
   }
-  Sealer sealer(context_, id, limits, stage.steady, std::move(known), flows, tally);
+  Sealer::Behind behind;
+  if (stage.ordered()) {
+    behind = [&source = *sources_.at(stage.inputs.front())](int64_t row) { return source.Behind(row); };
+  }
+  Sealer sealer(context_, id, limits, stage.steady, behind, std::move(known), flows, tally);
   auto spool = [&]() -> Status {
     TRANCHE_ASSIGN(auto reader, context_.engine.Run({composed.sql, &context_.job.values}));
+    if (limits.held == 0) reader = InLargerPieces(std::move(reader));  // they go into files
     TRANCHE_TRY(sealer.Open(*reader->schema()));
     TRANCHE_TRY(begun(id, sealer.spool(), /*flows=*/false));
     while (true) {
@@ -531,13 +597,18 @@ Result<SealedStage> Spooler::Make(const PlannedStage& stage, const std::map<std:
   std::vector<SegmentInfo> known;
   if (begun_before != nullptr) {
     record = *begun_before;
-    TRANCHE_TRY(context_.state.DropStageRejects(record.id));
+    TRANCHE_TRY(context_.state.DropStageRejects(record.id, /*of_segments=*/!stage.ordered()));
     TRANCHE_ASSIGN(known, context_.state.Segments(record.id));
   } else {
     TRANCHE_TRY(context_.state.AddStage(context_.run.id, record));
   }
   TRANCHE_TRY(Failpoint("spool.begun"));
   StageTally tally{.query = HashHex(stage.query.text())};
+  if (begun_before != nullptr && stage.ordered()) {
+    TRANCHE_ASSIGN(const auto rejects, context_.state.SegmentRejectCounts(record.id));
+    tally.rejected = {rejects.begin(), rejects.end()};
+    TRANCHE_TRY(Charge(tally));
+  }
   auto made = MakeOnce(stage, record.id, sealed, begun, holds, std::move(known), tally);
   if (!made) {
     for (const auto& [origin, count] : tally.rejected) context_.budget.TakeBack(origin, count);

@@ -53,7 +53,7 @@ class Spooler {
   // Runs its query and seals it. `sealed`: the stages before it. After an error a part of it may lie in the
   // state (its rejects, for people to see); the next start drops that, or goes on with it: `begun_before` is
   // the record of a steady stage whose segments stay. Its query is run again from the start, and the rows
-  // of the segments that are recorded are compared.
+  // of the segments that are recorded are compared; or of an ordered one, which goes on behind them.
   // `holds`: of a steady stage whose rows are dropped once all its stores have them. Its segments stay in
   // memory then, with a digest in the state; only where they would become too many are they files.
   Result<SealedStage> Make(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed,
@@ -65,14 +65,14 @@ class Spooler {
   // Checks that decide before the stage's query whether it may run.
   Status CheckBefore(const PlannedStage& stage, const std::map<std::string, SealedStage>& sealed);
 
-  // The stage's query with everything put in, for a direct store. `spools`: the names of registered readers,
-  // to free.
+  // The stage's query with everything put in, for a direct store. `readers`: of spools, to be
+  // freed. `behind`: where an ordered stage goes on.
   struct Composed {
     SqlText sql;
     std::vector<std::string> readers;
   };
   Result<Composed> Compose(const PlannedStage& stage, const SqlText& query,
-                           const std::map<std::string, SealedStage>& sealed);
+                           const std::map<std::string, SealedStage>& sealed, const std::string& behind = "");
   void Free(const Composed& composed);
   // After the stage's query has ended on `engine`: what the sources counted and refused.
   Status Tally(const PlannedStage& stage, const std::string& stage_id, Engine& engine, StageTally& tally);

@@ -223,6 +223,9 @@ Status StoreWorker::Write(Lane& lane, Cutter& cutter) {
       TRANCHE_TRY(context_.stop.Check());
       TRANCHE_ASSIGN(std::optional<Batch> batch, next());
       if (!batch) return {};
+      if (!planned_.sink->takes_pieces()) {
+        TRANCHE_ASSIGN(batch, Joined(*std::move(batch)));
+      }
       TRANCHE_TRY(WriteBatch(lane, *batch));
     }
   };

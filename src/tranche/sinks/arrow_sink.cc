@@ -5,6 +5,7 @@
 #include <arrow/util/compression.h>
 
 #include "tranche/batch/arrow_error.h"
+#include "tranche/connector/larger_pieces.h"
 #include "tranche/sinks/file_sink.h"
 #include "tranche/sinks/sinks.h"
 
@@ -18,7 +19,8 @@ class ArrowFormat : public FileFormat {
   std::string ending() const override { return ".arrow"; }
 
   Result<int64_t> Write(Engine& engine, const Query& query, const std::string& path) const override {
-    TRANCHE_ASSIGN(auto reader, engine.Run(query));
+    TRANCHE_ASSIGN(auto rows_of_query, engine.Run(query));
+    const auto reader = InLargerPieces(std::move(rows_of_query));
     arrow::ipc::IpcWriteOptions options = arrow::ipc::IpcWriteOptions::Defaults();
     auto codec = arrow::util::Codec::Create(compression_);
     if (!codec.ok()) return ArrowError("write", path, codec.status());

@@ -128,7 +128,7 @@ Result<std::vector<Reject>> MakeRejects(BatchTable& table, const Batch& batch, c
                                         std::vector<RefusedCell> refused) {
   std::vector<Reject> rejects;
   if (refused.empty()) return rejects;
-  TRANCHE_ASSIGN(auto contents, table.AsJson(*batch.rows, ToSpans(refused)));
+  TRANCHE_ASSIGN(auto contents, table.AsJson(*batch.rows(), ToSpans(refused)));
   if (contents.size() != refused.size()) return Fail(Code::kInternal, "the engine lost rows of rejects");
   for (size_t i = 0; i < refused.size(); ++i) {
     Reject& reject = rejects.emplace_back();

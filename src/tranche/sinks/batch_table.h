@@ -1,7 +1,7 @@
 // BatchTable: rows at hand, as a table of the engine. Set puts other rows into it; a query then sees those.
 //
 //   TRANCHE_ASSIGN(auto table, BatchTable::Make(engine, schema));
-//   table->Set({batch.rows});
+//   table->Set(batch.pieces);
 //   engine.Select({fmt::format("SELECT count(*) FROM {}", table->from())});
 //
 // One thread at a time, and no query may be under way when Set is called. The engine must outlive it.

@@ -313,9 +313,9 @@ Status DuckDbStore::FindRefused(const arrow::RecordBatch& rows, Refused& refused
 }
 
 Result<WriteReport> DuckDbStore::Write(const Batch& batch, SinkContext& context) {
-  TRANCHE_ASSIGN(auto rows, WithPosition(*batch.rows));
+  TRANCHE_ASSIGN(auto rows, WithPosition(*batch.rows()));
   TRANCHE_ASSIGN(Refused refused, writer_->FindUnfit(*rows));
-  Batch numbered{batch.span, rows, batch.bytes};
+  Batch numbered{batch.span, {rows}, batch.bytes};
   allowed_ = 0;
   while (true) {
     auto attempted = Transact([&] { return Attempt(numbered, *rows, refused, context); });

@@ -232,7 +232,7 @@ TEST_F(DuckDbSinkTest, TwoStoresOfOneFileAtOnce) {
       context.engine = sessions_[i].get();
       context.journal = &journals[i];
       context.rows = 1000;
-      auto opened = sinks[i]->Open(batches[0].rows->schema(), context);
+      auto opened = sinks[i]->Open(batches[0].rows()->schema(), context);
       if (!opened) errors[i] = opened.error().ToString();
       for (size_t b = 0; errors[i].empty() && b < batches.size(); ++b) {
         auto report = sinks[i]->Write(batches[b], context);
@@ -265,7 +265,7 @@ TEST_F(DuckDbSinkTest, Types) {
 TEST_F(DuckDbSinkTest, ChecksBeforeTheRun) {
   Batch batch = Rows("SELECT 1 AS id, 'x' AS name, NULL AS nothing, [1] AS list");
   auto check = [&](Sink& sink) {
-    Status checked = sink.Check(batch.rows->schema(), *session_, std::nullopt);
+    Status checked = sink.Check(batch.rows()->schema(), *session_, std::nullopt);
     EXPECT_TRUE(checked || checked.error().code == Code::kJob);
     return checked ? "" : checked.error().ToString();
   };
@@ -319,10 +319,10 @@ TEST_F(DuckDbSinkTest, StoresIntoAFileThatASourceHasRead) {
 TEST_F(DuckDbSinkTest, AFileThatIsNoneIsFoundBeforeTheRun) {
   Batch batch = Rows("SELECT 1 AS id");
   auto sink = Make(DuckDbSink(), {{"path", Path("b.duckdb")}, {"table", "t"}}).value();
-  EXPECT_TRUE(sink->Check(batch.rows->schema(), *engine_, std::nullopt));
+  EXPECT_TRUE(sink->Check(batch.rows()->schema(), *engine_, std::nullopt));
   EXPECT_FALSE(std::filesystem::exists(Path("b.duckdb")));
   WriteText(Path("b.duckdb"), "some text that is no database");
-  EXPECT_THAT(sink->Check(batch.rows->schema(), *engine_, std::nullopt).error().ToString(),
+  EXPECT_THAT(sink->Check(batch.rows()->schema(), *engine_, std::nullopt).error().ToString(),
               HasSubstr("b.duckdb is not a DuckDB file"));
 }
 

@@ -267,7 +267,7 @@ Result<std::vector<FilePart>> FileSink::WriteParts(const Batch& batch, SinkConte
   std::string base = fmt::format("{}{}-{:012}{}", kPart, context.run_id.substr(0, 8), batch.span.from,
                                  attempt == 0 ? "" : fmt::format("-{}", attempt + 1));
   TRANCHE_ASSIGN(auto table, BatchTable::Make(*context.engine, schema_));
-  if (batch.rows) table->Set({batch.rows});
+  table->Set(batch.pieces);
   Query query{SqlText("SELECT * FROM " + table->from())};
   std::vector<FilePart> parts;
   int64_t rows = 0;

@@ -48,6 +48,7 @@ class FileSink : public Sink {
   Result<WriteReport> Write(const Batch& batch, SinkContext& context) override;
   Result<Totals> Sum(SinkContext& context) override;
   Status Finish(SinkContext& context) override;
+  bool takes_pieces() const override { return true; }
   bool whole() const override { return !options_.target.folder; }
   bool aside() const override { return !options_.standard_output; }
   Result<Counts> WriteDirect(const Query& query, SinkContext& context) override;

@@ -388,7 +388,7 @@ TEST_F(FileSinkTest, RefusedBeforeAnythingIsWritten) {
   auto open = [&](const std::vector<Yaml>& fields) { return Refusal(*Make(CsvSink(), fields).value()); };
   auto check = [&](const std::vector<Yaml>& fields) {
     Status checked =
-        Make(CsvSink(), fields).value()->Check(Batches(0)[0].rows->schema(), *engine_, std::nullopt);
+        Make(CsvSink(), fields).value()->Check(Batches(0)[0].rows()->schema(), *engine_, std::nullopt);
     return checked ? "" : checked.error().ToString();
   };
   fs::create_directory(Path("folder"));

@@ -143,9 +143,9 @@ Result<std::vector<RefusedCell>> ServerRows::Load(const Batch& batch) {
   if (select_.empty()) {
     std::vector<int> indices;
     for (const Column& column : columns_) indices.push_back(column.index);
-    TRANCHE_ARROW_ASSIGN(rows_, "take", "columns of a batch", batch.rows->SelectColumns(indices));
+    TRANCHE_ARROW_ASSIGN(rows_, "take", "columns of a batch", batch.rows()->SelectColumns(indices));
   } else {
-    table_->Set({batch.rows});
+    table_->Set(batch.pieces);
     TRANCHE_ASSIGN(rows_, table_->Select(select_));
     const auto& unfit = static_cast<const arrow::StringArray&>(*rows_->column(rows_->num_columns() - 1));
     for (int64_t row = 0; unfit.null_count() < unfit.length() && row < unfit.length(); ++row) {

@@ -105,10 +105,12 @@ class SinkTest : public testing::Test {
     while (auto part = reader->Next().value()) parts.push_back(part);
     auto rows = parts.empty() ? arrow::RecordBatch::MakeEmpty(reader->schema()).ValueOrDie()
                               : arrow::ConcatenateRecordBatches(parts).ValueOrDie();
-    return Batch{{from, from + rows->num_rows()}, rows, rows->num_rows() * 10};
+    return Batch{{from, from + rows->num_rows()}, {rows}, rows->num_rows() * 10};
   }
 
-  Result<Opened> OpenFor(Sink& sink, const Batch& batch) { return sink.Open(batch.rows->schema(), context_); }
+  Result<Opened> OpenFor(Sink& sink, const Batch& batch) {
+    return sink.Open(batch.rows()->schema(), context_);
+  }
 
   // A run from start to end with one batch.
   Status Store(Sink& sink, const Batch& batch) {

@@ -181,13 +181,13 @@ Change SqliteRows::ChangeOf(int64_t row) const {
 // Makes of a batch what can be bound.
 Status SqliteRows::Convert(const Batch& batch) {
   if (select_.empty()) {
-    auto written = batch.rows->SelectColumns(sources_);
+    auto written = batch.rows()->SelectColumns(sources_);
     if (!written.ok())
       return Fail(Code::kInternal, "cannot take a batch apart: {}", written.status().message());
     rows_ = *std::move(written);
     return {};
   }
-  table_->Set({batch.rows});
+  table_->Set(batch.pieces);
   TRANCHE_ASSIGN(rows_, table_->Select(select_));
   return {};
 }
@@ -215,7 +215,7 @@ Status SqliteRows::ReadCells() {
 void SqliteRows::FindUnfit(const Batch& batch, size_t column, Refused& refused) const {
   const Cells& cells = cells_[column];
   const std::string& name = columns_[column].name;
-  const arrow::Array& before = *batch.rows->column(sources_[column]);
+  const arrow::Array& before = *batch.rows()->column(sources_[column]);
   const bool is_key = options_.InKey(name);
   const bool real = cells.type == arrow::Type::FLOAT || cells.type == arrow::Type::DOUBLE;
   const bool narrowed = rows_->column(static_cast<int>(column))->null_count() > before.null_count();

@@ -385,7 +385,7 @@ TEST_F(SqliteSinkTest, NullsAndSlicesOfBatches) {
       "SELECT CASE WHEN range % 3 = 0 THEN NULL ELSE range END AS i, CASE WHEN range % 2 = 0 THEN NULL ELSE "
       "'s' || "
       "range END AS s, range % 5 = 0 AS b FROM range(100)");
-  Batch slice{{0, 40}, all.rows->Slice(37, 40), 100};
+  Batch slice{{0, 40}, {all.rows()->Slice(37, 40)}, 100};
   auto sink = Sqlite();
   EXPECT_THAT(Refusals(*sink, slice), ElementsAre());
   EXPECT_EQ(Query("select sum(i), count(i), count(s), min(s), sum(b), (select s from t limit 1) from t"),
@@ -416,7 +416,7 @@ TEST_F(SqliteSinkTest, AFileThatMayNotBeWrittenIsFoundBeforeTheRun) {
   if (root) {
     ASSERT_EQ(seteuid(kNobody), 0);
   }
-  Status checked = Sqlite()->Check(batch.rows->schema(), *session_, std::nullopt);
+  Status checked = Sqlite()->Check(batch.rows()->schema(), *session_, std::nullopt);
   if (root) {
     ASSERT_EQ(seteuid(0), 0);
   }
@@ -428,7 +428,7 @@ TEST_F(SqliteSinkTest, AFileThatMayNotBeWrittenIsFoundBeforeTheRun) {
 TEST_F(SqliteSinkTest, ChecksBeforeTheRun) {
   Batch batch = Rows("SELECT 1 AS id, 'x' AS name");
   auto check = [&](Sink& sink) {
-    Status checked = sink.Check(batch.rows->schema(), *engine_, std::nullopt);
+    Status checked = sink.Check(batch.rows()->schema(), *engine_, std::nullopt);
     EXPECT_TRUE(checked || checked.error().code == Code::kJob);
     return checked ? "" : checked.error().ToString();
   };

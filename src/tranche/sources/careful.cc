@@ -61,8 +61,7 @@ bool CarefulSource::Recover(const Error& error) {
 
 std::string CarefulSource::ScanOver(const std::vector<TypedColumn>& columns, const std::string& from,
                                     const SourceContext& context) const {
-  return careful_ ? CarefulScan(columns, from, input_, context.unused, context.places)
-                  : StrictScan(columns, from, input_);
+  return careful_ ? CarefulScan(columns, from, context) : StrictScan(columns, from, input_);
 }
 
 ReaderFactory LineRows(std::vector<std::string> paths, Encoding encoding, int64_t most_lines,

@@ -60,7 +60,7 @@ class Csv : public FileSource {
     std::iota(all.begin(), all.end(), 0);
     TRANCHE_ASSIGN(rows_, Registration::Make(*context.engine, PlaceRows::SchemaOf(columns_.size()),
                                              CarefulRows(read_, layout_, splits_, all, -1, count_)));
-    return SqlText(CarefulScan(layout_.columns, rows_.text(), context.input, context.unused, context.places));
+    return SqlText(CarefulScan(layout_.columns, rows_.text(), context));
   }
 
   bool marks() const override { return layout_.careful; }

@@ -1,12 +1,15 @@
 #include "tranche/sources/server_source.h"
 
 #include <algorithm>
+#include <deque>
+#include <mutex>
 #include <thread>
 
 #include <arrow/api.h>
 #include <nlohmann/json.hpp>
 
 #include "tranche/batch/arrow_error.h"
+#include "tranche/batch/cutter.h"
 #include "tranche/connector/prefetch.h"
 #include "tranche/connector/sql_state.h"
 #include "tranche/connector/step.h"
@@ -48,10 +51,48 @@ Result<std::unique_ptr<ServerSession>> ConnectAgain(sql::Server& server, const S
   }
 }
 
+// The keys of the rows that were handed on, until somebody has asked what leads behind them.
+class Trail {
+ public:
+  explicit Trail(int64_t ordinal) : last_(ordinal) {}
+
+  void Add(arrow::ArrayVector keys) {
+    const std::scoped_lock lock(mutex_);
+    last_ += keys.front()->length();
+    pieces_.push_back({last_, std::move(keys)});
+  }
+
+  // As JSON: {"row": 4711, "key": ["17", "EU"]}.
+  Result<std::string> Behind(int64_t ordinal) {
+    const std::scoped_lock lock(mutex_);
+    while (!pieces_.empty() && pieces_.front().last < ordinal) pieces_.pop_front();
+    json key = json::array();
+    const int64_t row =
+        pieces_.empty() ? -1 : ordinal - 1 - (pieces_.front().last - pieces_.front().keys[0]->length());
+    if (row < 0) return Fail(Code::kInternal, "row {} of a key's order is not known any more", ordinal);
+    for (const auto& values : pieces_.front().keys) {
+      TRANCHE_ARROW_ASSIGN(const auto value, "read", "a key", values->GetScalar(row));
+      if (!value->is_valid) return Fail(Code::kData, "a column of the primary key has no value");
+      key.push_back(value->ToString());
+    }
+    return json{{"row", ordinal}, {"key", std::move(key)}}.dump();
+  }
+
+ private:
+  struct Piece {
+    int64_t last;  // ordinal
+    arrow::ArrayVector keys;
+  };
+  std::mutex mutex_;
+  std::deque<Piece> pieces_;
+  int64_t last_;
+};
+
 // What the readers of one scan share with their source.
 struct Reading {
   std::vector<std::shared_ptr<ReadCount>> counts;  // one a reader
   std::atomic<bool> lost = false;                  // a server went away, which may be back
+  std::shared_ptr<Trail> trail;                    // of an ordered one
 };
 
 struct Answer {
@@ -62,6 +103,9 @@ struct Answer {
   std::shared_ptr<arrow::Schema> schema;
   bool careful = false;
   std::string complaint;
+  std::vector<std::string> order;  // of an ordered one: its key,
+  std::vector<int> keys;           // where that stands in the columns,
+  int64_t behind = 0;              // and how many rows came before
 };
 
 class ServerReader : public Reader {
@@ -73,7 +117,8 @@ class ServerReader : public Reader {
       : answer_(std::move(answer)),
         connect_(std::move(connect)),
         reading_(std::move(reading)),
-        count_(std::move(count)) {}
+        count_(std::move(count)),
+        read_(answer_->behind) {}
   ~ServerReader() override { count_->Say(read_, ended_); }
 
   std::shared_ptr<arrow::Schema> schema() const override { return answer_->schema; }
@@ -88,10 +133,19 @@ class ServerReader : public Reader {
       count_->Say(read_, true);
       return nullptr;
     }
+    if (!misread.empty() && !answer_->careful) return Fail(Code::kData, "{}", answer_->complaint);
+    if (reading_->trail) {
+      arrow::ArrayVector keys;
+      for (int key : answer_->keys) keys.push_back(batch->column(key));
+      reading_->trail->Add(std::move(keys));
+    }
     if (answer_->careful) return WithPlaces(*batch, misread);
-    if (!misread.empty()) return Fail(Code::kData, "{}", answer_->complaint);
+    arrow::ArrayVector arrays = batch->columns();
+    if (reading_->trail) {
+      TRANCHE_ARROW_ASSIGN(arrays.emplace_back(), "number", "rows", Ordinals(batch->num_rows()));
+    }
     read_ += batch->num_rows();
-    return arrow::RecordBatch::Make(answer_->schema, batch->num_rows(), batch->columns());
+    return arrow::RecordBatch::Make(answer_->schema, batch->num_rows(), std::move(arrays));
   }
 
  private:
@@ -99,8 +153,16 @@ class ServerReader : public Reader {
   Status Open() {
     TRANCHE_ASSIGN(session_, connect_());
     if (!answer_->moment.empty()) TRANCHE_TRY(Noted(session_->ReadMoment(answer_->moment)));
-    TRANCHE_ASSIGN(rows_, Noted(session_->Read(answer_->query, answer_->columns, answer_->careful)));
+    TRANCHE_ASSIGN(rows_,
+                   Noted(session_->Read(answer_->query, answer_->columns, answer_->careful, answer_->order)));
     return {};
+  }
+
+  arrow::Result<std::shared_ptr<arrow::Array>> Ordinals(int64_t rows) const {
+    arrow::Int64Builder ordinals;
+    ARROW_RETURN_NOT_OK(ordinals.Reserve(rows));
+    for (int64_t row = 1; row <= rows; ++row) ordinals.UnsafeAppend(read_ + row);
+    return ordinals.Finish();
   }
 
   template <typename T>
@@ -141,7 +203,7 @@ class ServerReader : public Reader {
   std::unique_ptr<sql::ServerAnswer> rows_;  // goes before its session
   std::shared_ptr<Reading> reading_;
   std::shared_ptr<ReadCount> count_;
-  int64_t read_ = 0;
+  int64_t read_;  // ordinal of the last row
   bool ended_ = false;
 };
 
@@ -172,7 +234,12 @@ class ServerSource : public CarefulSource {
       column = {.name = column.name, .type = typed[i].type, .value = column.text, .text = column.text};
     }
     std::vector<Split> splits = {{.name = fmt::format("{}: {}", server_->Describe(), Described())}};
-    json more{{"columns", json::array()}, {"where", ""}};
+    json more{{"columns", json::array()}, {"where", ""}, {"order", json::array()}};
+    if (!table_.table.empty()) {
+      auto order = session->ReadingOrder(Quoted());
+      if (!order) return std::move(order).error().In(server_->Describe());
+      more["order"] = *order;
+    }
     for (const AnswerColumn& column : *columns)
       more["columns"].push_back({column.value, column.native, column.text});
     if (context.increment != nullptr) {
@@ -202,6 +269,7 @@ class ServerSource : public CarefulSource {
       }
       more.at("where").get_to(where_);
       mark_ = more.value("mark", "");
+      more.at("order").get_to(order_);
     } catch (const std::exception& error) {
       return Fail(Code::kOutside, "what this run knows of its tables cannot be read: {}", error.what());
     }
@@ -218,6 +286,9 @@ class ServerSource : public CarefulSource {
     }
     return total;
   }
+
+  bool ordered() const override { return !order_.empty(); }
+  Result<std::string> Behind(int64_t ordinal) override { return reading_->trail->Behind(ordinal); }
 
   Status TakeRejects(SourceContext&, const std::function<Status(Reject)>&) override { return {}; }
 
@@ -284,6 +355,8 @@ class ServerSource : public CarefulSource {
   // `value` less the overlap, as text.
   static Result<std::string> Earlier(const std::string& value, const AnswerColumn& column,
                                      const SourceContext& context);
+  // The rows behind the one that `behind` leads to; nothing: all.
+  Result<std::string> ConditionOf(const std::string& behind, Answer& answer) const;
   // Which parts of the table there are, and the moment that their readers share.
   Result<std::vector<std::string>> MakeParts(SourceContext& context, std::string* moment);
 
@@ -292,6 +365,7 @@ class ServerSource : public CarefulSource {
   Options options_;
   std::vector<AnswerColumn> columns_of_answer_;
   std::string where_;                      // a condition on the rows
+  std::vector<std::string> order_;         // a key
   std::string mark_;                       // ${mark} in a query
   std::unique_ptr<ServerSession> moment_;  // keeps it
   Registration reader_;
@@ -357,7 +431,7 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
 }
 
 Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context, std::string* moment) {
-  if (table_.table.empty() || careful_) return std::vector<std::string>{};
+  if (table_.table.empty() || careful_ || context.ordered) return std::vector<std::string>{};
   TRANCHE_ASSIGN(moment_, ConnectAgain(*server_, context));
   auto parts = [&]() -> Result<std::vector<std::string>> {
     TRANCHE_ASSIGN(*moment, moment_->ReadMoment(""));
@@ -367,6 +441,29 @@ Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context,
   }();
   if (!parts && sql::IsTransient(moment_->fault())) reading_->lost = true;
   return parts;
+}
+
+// By the key's first column an index finds the first of them; databases do not see it in (a, b) > (1, 2).
+Result<std::string> ServerSource::ConditionOf(const std::string& behind, Answer& answer) const {
+  if (behind.empty()) return "";
+  std::vector<std::string> key;
+  try {
+    const json mark = json::parse(behind);
+    mark.at("row").get_to(answer.behind);
+    mark.at("key").get_to(key);
+  } catch (const std::exception& error) {
+    return Fail(Code::kOutside, "where the reading of a table goes on cannot be read: {}", error.what());
+  }
+  if (key.size() != order_.size()) return Fail(Code::kOutside, "the primary key has other columns now");
+  auto compared = [&](size_t i, std::string_view sign) {
+    return fmt::format("{} {} {}", QuoteName(order_[i]), sign, server_->Literal({.text = key[i]}));
+  };
+  std::string beyond;
+  for (size_t i = key.size(); i-- > 0;) {
+    beyond = beyond.empty() ? compared(i, ">")
+                            : fmt::format("({} OR {} AND {})", compared(i, ">"), compared(i, "="), beyond);
+  }
+  return key.size() == 1 ? beyond : fmt::format("{} AND {}", compared(0, ">="), beyond);
 }
 
 Result<SqlText> ServerSource::Scan(SourceContext& context) {
@@ -390,7 +487,9 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
   for (size_t i = 0; i < columns_of_answer_.size(); ++i) {
     const AnswerColumn& column = columns_of_answer_[i];
     left.push_back(column.native ? TypedColumn{.name = column.name} : typed_[i]);
-    const bool unused = context.unused != nullptr && context.unused->contains(column.name) && !careful_;
+    const bool key = context.ordered && std::ranges::find(order_, column.name) != order_.end();
+    const bool unused =
+        context.unused != nullptr && context.unused->contains(column.name) && !careful_ && !key;
     // One is read at least: rows without columns are none.
     const bool read = !unused || (i + 1 == columns_of_answer_.size() && common.columns.empty());
     const std::string source = fmt::format("c{}", i);
@@ -402,6 +501,21 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
     common.columns.push_back(column);
     fields.push_back(arrow::field(source, ArrowTypeOf(column)));
   }
+  std::string behind;
+  if (context.ordered) {
+    TRANCHE_ASSIGN(behind, ConditionOf(context.behind, common));
+    common.order = order_;
+    for (const std::string& name : order_) {
+      const auto key = std::ranges::find(common.columns, name, &AnswerColumn::name);
+      if (key == common.columns.end())
+        return Fail(Code::kOutside, "the primary key has other columns now").In(common.where);
+      common.keys.push_back(static_cast<int>(key - common.columns.begin()));
+    }
+    if (!careful_) {
+      values += fmt::format(", ordinal AS {}", QuoteName(kOrdinalColumn));
+      fields.push_back(arrow::field("ordinal", arrow::int64()));
+    }
+  }
   if (careful_) PlaceColumns::AddFields(fields);
   common.schema = arrow::schema(std::move(fields));
 
@@ -411,7 +525,9 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
     answer->moment = moment;
     answer->query = Select(context);
     std::string condition = where_;
-    if (!part.empty()) condition += (condition.empty() ? "" : " AND ") + part;
+    for (const std::string& more : {part, behind}) {
+      if (!more.empty()) condition += (condition.empty() ? "" : " AND ") + more;
+    }
     if (!condition.empty()) {
       answer->query = table_.table.empty()
                           ? fmt::format("SELECT * FROM ({}\n) AS asked WHERE {}", answer->query, condition)
@@ -424,7 +540,9 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
                   again = SourceContext{.try_again = context.try_again, .timeout = context.timeout}] {
     return ConnectAgain(server, again);
   };
-  ReaderFactory factory = [answers, connect, reading = reading_]() -> Result<std::unique_ptr<Reader>> {
+  ReaderFactory factory = [answers, connect, reading = reading_,
+                           ordered = context.ordered]() -> Result<std::unique_ptr<Reader>> {
+    if (ordered) reading->trail = std::make_shared<Trail>(answers.front()->behind);
     std::vector<std::unique_ptr<Reader>> readers;
     for (size_t i = 0; i < answers.size(); ++i) {
       readers.push_back(std::make_unique<ServerReader>(answers[i], connect, reading, reading->counts[i]));

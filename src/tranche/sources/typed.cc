@@ -128,7 +128,8 @@ std::string ValueOrNull(const TypedColumn& column, const std::string& source) {
 }
 
 std::string CarefulScan(const std::vector<TypedColumn>& columns, const std::string& from,
-                        std::string_view input, const std::set<std::string>* unused, bool places) {
+                        const SourceContext& context) {
+  const std::string& input = context.input;
   std::string names;
   std::string values;
   std::string marks =
@@ -139,12 +140,13 @@ std::string CarefulScan(const std::vector<TypedColumn>& columns, const std::stri
     names += fmt::format("v{} AS {}, ", i, QuoteName(column.name));
     values += fmt::format(", {} AS v{}", ValueOrNull(column, source), i);
     if (column.type == "VARCHAR" && column.format.empty()) continue;
-    if (unused != nullptr && unused->contains(column.name)) continue;
+    if (context.unused != nullptr && context.unused->contains(column.name)) continue;
     marks += fmt::format(
         " WHEN v{0} IS NULL AND {1} IS NOT NULL THEN {2}", i, source,
         MarkRow(input, fmt::format("{} || {}", Shown(source), Misfit(column)), QuoteText(column.name)));
   }
-  if (places)
+  if (context.ordered) names += fmt::format("line AS {}, ", QuoteName(kOrdinalColumn));
+  if (context.places)
     names += fmt::format("file AS {}, line AS {}, ", QuoteName(kFileColumn), QuoteName(kLineColumn));
   return fmt::format("(SELECT {}CASE {} END AS {} FROM (SELECT *{} FROM {}))", names, marks,
                      QuoteName(kRejectColumn), values, from);

@@ -16,6 +16,7 @@
 
 #include "tranche/connector/engine.h"
 #include "tranche/connector/options.h"
+#include "tranche/connector/source.h"
 
 namespace tranche {
 
@@ -44,10 +45,10 @@ std::string ValueOrNull(const TypedColumn& column, const std::string& source);
 // The column's value from text; a value that does not fit fails the query with Complaint().
 std::string StrictValue(const TypedColumn& column, const std::string& source, std::string_view input);
 
-// "(SELECT …)": the columns with kRejectColumn, and with kFileColumn and kLineColumn where `places`. `from`
+// "(SELECT …)": the columns with kRejectColumn, and with the hidden ones that `context` asks for. `from`
 // yields what PlaceRows has.
 std::string CarefulScan(const std::vector<TypedColumn>& columns, const std::string& from,
-                        std::string_view input, const std::set<std::string>* unused, bool places);
+                        const SourceContext& context);
 // The same without marks: a row that would be marked fails the query with Complaint().
 std::string StrictScan(const std::vector<TypedColumn>& columns, const std::string& from,
                        std::string_view input);

@@ -45,8 +45,8 @@ class AdbcSession : public ServerSession {
     return AdbcColumns(*schema);
   }
   Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
-                                             const std::vector<AnswerColumn>& columns,
-                                             bool with_row) override {
+                                             const std::vector<AnswerColumn>& columns, bool with_row,
+                                             const std::vector<std::string>&) override {
     std::string values;
     for (const AnswerColumn& column : columns) values += (values.empty() ? "" : ", ") + column.value;
     TRANCHE_ASSIGN(auto rows, client_.Run(fmt::format("SELECT {} FROM ({}\n) AS answer", values, query)));

@@ -75,8 +75,8 @@ class AdbcStoreSession : public PostgresStatements {
   Result<std::string> ReadMoment(const std::string&) override { return ReadsNothing(); }
   Result<std::vector<std::string>> Parts(const std::string&, int64_t, int) override { return ReadsNothing(); }
   Result<std::vector<AnswerColumn>> Describe(const std::string&) override { return ReadsNothing(); }
-  Result<std::unique_ptr<ServerAnswer>> Read(const std::string&, const std::vector<AnswerColumn>&,
-                                             bool) override {
+  Result<std::unique_ptr<ServerAnswer>> Read(const std::string&, const std::vector<AnswerColumn>&, bool,
+                                             const std::vector<std::string>&) override {
     return ReadsNothing();
   }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <set>
 #include <thread>
 
 #include "tranche/base/failpoint.h"
@@ -101,9 +103,10 @@ class MariaDbSession : public ServerSession {
   Result<std::vector<std::string>> Parts(const std::string&, int64_t, int) override {
     return std::vector<std::string>{};
   }
+  Result<std::vector<std::string>> ReadingOrder(const std::string& table) override;
   Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
-                                             const std::vector<AnswerColumn>& columns,
-                                             bool with_row) override {
+                                             const std::vector<AnswerColumn>& columns, bool with_row,
+                                             const std::vector<std::string>& order) override {
     TRANCHE_TRY(Execute("SET SESSION TRANSACTION READ ONLY", {}));
     std::string values, shown;
     for (const AnswerColumn& column : columns) {
@@ -111,7 +114,8 @@ class MariaDbSession : public ServerSession {
       shown += ", " + column.text;
     }
     if (with_row) values += fmt::format(", CONCAT_WS('|'{})", shown);
-    TRANCHE_TRY(connection_.Begin(fmt::format("SELECT {} FROM ({}\n) AS answer", values, query)));
+    TRANCHE_TRY(
+        connection_.Begin(fmt::format("SELECT {} FROM ({}\n) AS answer{}", values, query, OrderOf(order))));
     return ReadMariaDb(connection_, columns, with_row);
   }
 
@@ -172,6 +176,26 @@ Result<SchemaTables> MariaDbSession::Tables(const std::string& schema) {
   for (const TextRow& row : rows)
     (IsYes(row[1]) ? tables.others : tables.tables).push_back(row[0].value_or(""));
   return tables;
+}
+
+// InnoDB keeps its rows in the order of the primary key.
+Result<std::vector<std::string>> MariaDbSession::ReadingOrder(const std::string& table) {
+  static const std::set<std::string, std::less<>> kOrdered = {
+      "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "char", "varchar", "uuid"};
+  TRANCHE_ASSIGN(auto rows, Query("SHOW COLUMNS FROM " + table, {}));
+  std::map<std::string, std::string> types;
+  for (const TextRow& row : rows) {
+    const std::string type = row.at(1).value_or("");
+    types[row.at(0).value_or("")] = type.substr(0, type.find_first_of("( "));
+  }
+  TRANCHE_ASSIGN(rows, Query("SHOW KEYS FROM " + table + " WHERE Key_name = 'PRIMARY'", {}));
+  std::vector<std::string> key(rows.size());
+  for (const TextRow& row : rows) {
+    const std::string& column = key.at(static_cast<size_t>(ToNumber(row.at(3))) - 1) = row.at(4).value_or("");
+    const bool prefix = row.at(7).has_value();
+    if (prefix || !kOrdered.contains(types[column])) return std::vector<std::string>{};
+  }
+  return key;
 }
 
 Result<TableInfo> MariaDbSession::Look(std::string_view table) {

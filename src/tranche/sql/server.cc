@@ -16,6 +16,9 @@ const TableColumn* TableInfo::Find(std::string_view column) const {
   return nullptr;
 }
 
+Result<std::vector<std::string>> ServerSession::ReadingOrder(const std::string&) {
+  return std::vector<std::string>{};
+}
 Result<std::string> ServerSession::MakeScratch(const std::string&, const std::string&) {
   return Fail(Code::kInternal, "this server has no scratch schemas");
 }
@@ -29,6 +32,14 @@ Result<std::unique_ptr<Server>> ServerOf(MakeServer make, const Options& options
                       .schema = std::move(schema)});
   if (!server) return std::move(server).error().At(options.PlaceOf("url"));
   return server;
+}
+
+std::string OrderOf(const std::vector<std::string>& order) {
+  std::string sql;
+  for (const std::string& column : order) {
+    sql += (sql.empty() ? " ORDER BY answer." : ", answer.") + QuoteName(column);
+  }
+  return sql;
 }
 
 Error PlainPassword() {

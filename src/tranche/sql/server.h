@@ -135,11 +135,15 @@ class ServerSession : public SqlConnection {
   // Conditions that cut a table, as large as it is now, into `most` parts or fewer, each of at least
   // `bytes`, that may be read side by side. Fewer than two: it is read in one. The table's name is quoted.
   virtual Result<std::vector<std::string>> Parts(const std::string& table, int64_t bytes, int most) = 0;
+  // A key of the table, in whose order it can be read at about the cost of reading it in any other: then a
+  // reader can go on behind a row. Its columns are numbers and texts that come as the server compares them,
+  // and never NULL. Empty: none. The table's name is quoted.
+  virtual Result<std::vector<std::string>> ReadingOrder(const std::string& table);
   // Runs a SELECT; the session is in use until the answer has ended. With `with_row` a text of the whole row
-  // stands behind the columns.
+  // stands behind the columns. In ascending order of the columns `order`.
   virtual Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
-                                                     const std::vector<AnswerColumn>& columns,
-                                                     bool with_row) = 0;
+                                                     const std::vector<AnswerColumn>& columns, bool with_row,
+                                                     const std::vector<std::string>& order) = 0;
 
   // A lock that lasts as long as the session. Nothing, or who holds it.
   virtual Result<std::optional<std::string>> TryLock(const std::string& name) = 0;
@@ -191,6 +195,9 @@ struct ServerUrl {
 using MakeServer = Result<std::unique_ptr<Server>> (*)(const ServerUrl&);
 // The server of the field `url`.
 Result<std::unique_ptr<Server>> ServerOf(MakeServer make, const Options& options, std::string schema);
+
+// " ORDER BY answer.a, answer.b", or nothing.
+std::string OrderOf(const std::vector<std::string>& order);
 
 // A password that stands in the job file for all to read.
 Error PlainPassword();

@@ -6,7 +6,7 @@
 namespace tranche {
 namespace {
 
-constexpr int64_t kVersion = 4;
+constexpr int64_t kVersion = 5;
 constexpr int64_t kApplication = 0x54524e43;  // "TRNC": tells our file from another program's
 
 constexpr std::string_view kTables = R"sql(
@@ -58,6 +58,7 @@ CREATE TABLE segment (
   checksum TEXT NOT NULL,
   digest TEXT NOT NULL,
   file INTEGER NOT NULL CHECK (file IN (0, 1)),
+  behind TEXT NOT NULL,
   UNIQUE (stage, number)
 ) STRICT;
 

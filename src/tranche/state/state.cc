@@ -130,11 +130,11 @@ class SqliteState : public State {
     return Write([&]() -> Status {
       TRANCHE_ASSIGN(std::string run, RunOfUnsealed(stage_id));
       TRANCHE_TRY(database_->Execute(
-          "INSERT INTO segment (stage, number, \"from\", \"to\", bytes, checksum, digest, file) "
-          "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 "
+          "INSERT INTO segment (stage, number, \"from\", \"to\", bytes, checksum, digest, file, behind) "
+          "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 "
           "WHERE (SELECT count(*) = ?2 AND coalesce(max(\"to\"), 0) = ?3 FROM segment WHERE stage = ?1)",
           {stage_id, int64_t{segment.number}, segment.span.from, segment.span.to, segment.bytes,
-           segment.checksum, segment.digest, int64_t{segment.file}}));
+           segment.checksum, segment.digest, int64_t{segment.file}, segment.behind}));
       if (database_->changes() != 1) {
         return Fail(Code::kInternal, "segment {} does not follow the last one of stage {}", segment.number,
                     stage_id);
@@ -159,11 +159,12 @@ class SqliteState : public State {
     });
   }
 
-  Status DropStageRejects(const std::string& stage_id) override {
+  Status DropStageRejects(const std::string& stage_id, bool of_segments) override {
     return Write([&]() -> Status {
       return database_->Execute(
-          "DELETE FROM reject WHERE stage = ?1 OR segment IN (SELECT id FROM segment WHERE stage = ?1)",
-          {stage_id});
+          "DELETE FROM reject WHERE stage = ?1 OR ?2 AND segment IN (SELECT id FROM "
+          "segment WHERE stage = ?1)",
+          {stage_id, int64_t{of_segments}});
     });
   }
 
@@ -186,7 +187,7 @@ class SqliteState : public State {
 
   Result<std::vector<SegmentInfo>> Segments(const std::string& stage_id) override {
     return Read<SegmentInfo>(
-        "SELECT number, \"from\", \"to\", bytes, checksum, digest, file FROM segment WHERE stage = ? "
+        "SELECT number, \"from\", \"to\", bytes, checksum, digest, file, behind FROM segment WHERE stage = ? "
         "ORDER BY number",
         {stage_id}, [](const Statement& row) {
           return SegmentInfo{.number = static_cast<int>(row.Int(0)),
@@ -194,6 +195,7 @@ class SqliteState : public State {
                              .bytes = row.Int(3),
                              .checksum = Text(row, 4),
                              .digest = Text(row, 5),
+                             .behind = Text(row, 7),
                              .file = row.Int(6) != 0};
         });
   }
@@ -273,6 +275,14 @@ class SqliteState : public State {
                                          .row = row.Int(7),
                                          .content = Text(row, 8)}};
         });
+  }
+
+  Result<std::vector<std::pair<std::string, int64_t>>> SegmentRejectCounts(
+      const std::string& stage_id) override {
+    return Read<std::pair<std::string, int64_t>>(
+        "SELECT origin, count(*) FROM reject WHERE segment IN (SELECT id FROM segment WHERE stage = ?) "
+        "GROUP BY origin",
+        {stage_id}, [](const Statement& row) { return std::pair(Text(row, 0), row.Int(1)); });
   }
 
   Result<std::vector<std::pair<std::string, int64_t>>> RejectCounts(const std::string& run) override {

@@ -92,8 +92,9 @@ class State {
   virtual Status FileSegment(const std::string& stage_id, const SegmentInfo& segment) = 0;
   // Notes that the files of the segments that end at `row` or before may go; the first one stays.
   virtual Status DropSegments(const std::string& stage_id, int64_t row) = 0;
-  // Of a stage that is read once more from the start: all that are there come again.
-  virtual Status DropStageRejects(const std::string& stage_id) = 0;
+  // Of a stage that is read once more: from the start, then those of its segments come again too, or behind
+  // its segments.
+  virtual Status DropStageRejects(const std::string& stage_id, bool of_segments) = 0;
   virtual Status AddStageRejects(const std::string& stage_id, const std::vector<Reject>& rejects) = 0;
   virtual Status SealStage(const StageRecord& stage) = 0;  // rows, schema, tallies, sealed
   virtual Result<std::vector<SegmentInfo>> Segments(const std::string& stage_id) = 0;
@@ -116,6 +117,8 @@ class State {
   };
   virtual Result<std::vector<StoredReject>> Rejects(const std::string& run, std::string_view origin,
                                                     int64_t limit) = 0;
+  virtual Result<std::vector<std::pair<std::string, int64_t>>> SegmentRejectCounts(
+      const std::string& stage_id) = 0;  // by origin
   virtual Result<std::vector<std::pair<std::string, int64_t>>> RejectCounts(
       const std::string& run) = 0;  // by origin
 };
