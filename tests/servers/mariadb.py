@@ -4,6 +4,7 @@
         url = server.url(server.create_database())
         server.kill(); server.sql("SELECT count(*) FROM orders", database)
 """
+import itertools
 import os
 import pathlib
 import shutil
@@ -48,7 +49,7 @@ class MariaDb:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tranche-mariadb-"))
         self.folder.chmod(0o755)  # of another user than the server's, where we are root
         self.port = free_port()
-        self.databases = 0
+        self.databases = itertools.count(1)
         self.process = None
 
     @classmethod
@@ -116,10 +117,12 @@ class MariaDb:
                                            f"'Sleep' AND p.time_ms > 1000 AND p.db = '{database}'")]
 
     def create_database(self):
-        self.databases += 1
-        name = f"test_{self.databases}"
+        name = f"test_{next(self.databases)}"
         self.sql(f"CREATE DATABASE {name}")
         return name
+
+    def drop_database(self, name):
+        self.sql(f"DROP DATABASE {name}")
 
     def url(self, database, user="tranche", password=PASSWORD):
         return f"mariadb://{user}:{password}@127.0.0.1:{self.port}/{database}?sslrootcert={self.folder}/ca.pem"

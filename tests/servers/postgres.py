@@ -5,6 +5,7 @@
         server.kill(); server.sql("SELECT count(*) FROM orders", database)
 """
 import glob
+import itertools
 import os
 import pathlib
 import shutil
@@ -77,7 +78,7 @@ class Postgres:
         self.folder.chmod(0o755)  # of another user than the server's, where we are root
         self.data = self.folder / "data"
         self.port = free_port()
-        self.databases = 0
+        self.databases = itertools.count(1)
 
     @classmethod
     def attach(cls, folder, port):
@@ -175,10 +176,12 @@ class Postgres:
                                            "current_database() AND state_change < clock_timestamp() - interval '1 s'", database)]
 
     def create_database(self):
-        self.databases += 1
-        name = f"test_{self.databases}"
+        name = f"test_{next(self.databases)}"
         self.sql(f"CREATE DATABASE {name}")
         return name
+
+    def drop_database(self, name):
+        self.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
     def url(self, database, user="tranche", password=PASSWORD):
         return f"postgres://{user}:{password}@127.0.0.1:{self.port}/{database}?sslrootcert={self.folder}/ca.pem"

@@ -2,13 +2,15 @@
 """SIGKILL at random moments, on real servers, until enough runs were killed; and the scene that Tranche is for: a large file with
 bad rows goes into PostgreSQL while the program is killed again and again and the network flaps.
 
-    tests/servers/soak_test.py                          60 kills on PostgreSQL, in all modes
+    tests/servers/soak_test.py                          200 kills on PostgreSQL, in all modes
     tests/servers/soak_test.py --server mariadb --kills 10000
     tests/servers/soak_test.py -k scene --rows 10000000 --bad 1000
 """
+import concurrent.futures
 import json
 import pathlib
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -23,30 +25,52 @@ from servers.postgres import Postgres  # noqa: E402
 from servers.postgres_test import MODES, ROWS, Case, check, made  # noqa: E402
 from servers.suite import main  # noqa: E402
 
+LANES = 5
+MOST_KILLS = 12  # in a row, before a run is let through
+
+
+def play(program, server, chance):
+    """One job, from its first run to the one that gets through. How often it was killed."""
+    mode, kills = chance.choice(sorted(MODES)), 0
+    case, wanted, bad = made(program, server, mode, batch=f"rows: {chance.choice((20, 100, 333))}")
+    with case:
+        while kills < MOST_KILLS:
+            process = program.start(case.folder, "run", "job.yaml", **case.environment)
+            try:
+                process.communicate(timeout=chance.uniform(0.02, 1.0))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+            if process.returncode != -9:
+                break
+            kills += 1
+            case.job(MODES[mode], batch=f"rows: {chance.choice((20, 100, 333))}", rejects=ROWS)
+        case.finish()
+        try:
+            check(case, wanted, bad)
+        except AssertionError as error:
+            raise AssertionError(f"mode {mode}: {error}") from None
+        server.drop_database(case.database)
+    return kills
+
 
 def killed_at_random(program, server, options):
-    chance = random.Random(options.seed)
-    kills = runs = 0
-    while kills < options.kills:
-        mode = chance.choice(sorted(MODES))
-        case, wanted, bad = made(program, server, mode, batch=f"rows: {chance.choice((20, 100, 333))}")
-        with case:
-            while True:
-                process = program.start(case.folder, "run", "job.yaml", **case.environment)
-                time.sleep(chance.uniform(0.02, 1.0))
-                if process.poll() is None:
-                    process.kill()
-                process.communicate()
-                if process.returncode != -9:
-                    break
-                kills += 1
-                case.job(MODES[mode], batch=f"rows: {chance.choice((20, 100, 333))}", rejects=ROWS)
-            case.finish()
-            try:
-                check(case, wanted, bad)
-            except AssertionError as error:
-                raise AssertionError(f"mode {mode}: {error}") from None
+    """Some jobs at a time: most of what each does is wait."""
+    kills, runs = 0, 0
+    with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
+        def begin():
+            nonlocal runs
             runs += 1
+            return lanes.submit(play, program, server, random.Random(f"{options.seed} {runs}"))
+        under_way = {begin() for _ in range(LANES)}
+        while under_way:
+            done, under_way = concurrent.futures.wait(under_way, return_when=concurrent.futures.FIRST_COMPLETED)
+            for job in done:
+                kills += job.result()
+                if kills < options.kills:
+                    under_way.add(begin())
+                if runs % 200 == 0:
+                    print(f"{kills} kills in {runs} runs", flush=True)
     return f"{kills} kills in {runs} runs"
 
 
@@ -121,7 +145,7 @@ TESTS = (killed_at_random, the_scene)
 
 
 def add_options(parser):
-    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--rows", type=int, default=300_000, help="of the scene")
     parser.add_argument("--bad", type=int, default=1000, help="rows of the scene that the table refuses")
 

@@ -87,7 +87,7 @@ TEST_F(CutterTest, HiddenColumnsAreTakenOut) {
   EXPECT_EQ(VisibleSchema(*spool.schema())->field_names(), (std::vector<std::string>{"id", "name"}));
   std::vector<Batch> batches = CutAll(spool, {{0, 3}}, {});
   EXPECT_TRUE(batches[0].rows()->schema()->Equals(*VisibleSchema(*spool.schema())));
-  EXPECT_EQ(batches[0].bytes, RowBytes(*batches[0].rows, 0, 3));
+  EXPECT_EQ(batches[0].bytes, RowBytes(*batches[0].rows(), 0, 3));
 }
 
 TEST_F(CutterTest, DamageIsAnErrorAndNoEnd) {
