@@ -1,6 +1,8 @@
 #include "tranche/sources/server_source.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <thread>
 
 #include <arrow/api.h>
@@ -37,6 +39,13 @@ std::string WithLiterals(std::string_view text, const Parameters& parameters, co
   return sql;
 }
 
+// Written as it is in SQL: some databases compare a number with a text as two texts.
+bool IsNumber(std::string_view text) {
+  double number = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return problem == std::errc() && end == text.data() + text.size() && std::isfinite(number);
+}
+
 // A session, or after its `try_again` the last error.
 Result<std::unique_ptr<ServerSession>> ConnectAgain(sql::Server& server, const SourceContext& context) {
   for (int attempt = 1;; ++attempt) {
@@ -44,6 +53,19 @@ Result<std::unique_ptr<ServerSession>> ConnectAgain(sql::Server& server, const S
     auto session = server.Connect(std::string(kApplication), context.timeout.value_or(kTimeout), &fault);
     if (session || !sql::IsTransient(fault) || !context.try_again || !context.try_again(attempt)) {
       return session;
+    }
+  }
+}
+
+// The answer to what is asked on a session, which may be lost meanwhile; some drivers connect no sooner.
+template <typename Ask>
+std::invoke_result_t<Ask, ServerSession&> AskAgain(sql::Server& server, const SourceContext& context,
+                                                   Ask ask) {
+  for (int attempt = 1;; ++attempt) {
+    TRANCHE_ASSIGN(auto session, ConnectAgain(server, context));
+    auto answer = ask(*session);
+    if (answer || !sql::IsTransient(session->fault()) || !context.try_again || !context.try_again(attempt)) {
+      return answer;
     }
   }
 }
@@ -151,15 +173,18 @@ class ServerSource : public CarefulSource {
       : server_(std::move(server)), table_(std::move(table)), options_(options) {}
 
   Result<std::vector<Split>> Plan(SourceContext& context) override {
-    TRANCHE_ASSIGN(auto session, ConnectAgain(*server_, context));
+    return AskAgain(*server_, context, [&](ServerSession& session) { return PlanOn(session, context); });
+  }
+
+  Result<std::vector<Split>> PlanOn(ServerSession& session, SourceContext& context) {
     mark_ = MarkIn(context);
     if (mark_.empty() && context.increment != nullptr) mark_ = context.increment->start;
     const std::string query = Select(context);
     // As it will be read: a statement that is no SELECT is a mistake here.
-    auto columns = session->Describe(fmt::format("SELECT * FROM ({}\n) AS answer", query));
+    auto columns = session.Describe(fmt::format("SELECT * FROM ({}\n) AS answer", query));
     if (!columns) {
       Error error = std::move(columns).error();
-      if (!sql::IsTransient(session->fault())) error.code = Code::kJob;
+      if (!sql::IsTransient(session.fault())) error.code = Code::kJob;
       return std::move(error).In(server_->Describe()).At(Place());
     }
     TRANCHE_TRY(CheckNames(*columns));
@@ -176,7 +201,7 @@ class ServerSource : public CarefulSource {
     for (const AnswerColumn& column : *columns)
       more["columns"].push_back({column.value, column.native, column.text});
     if (context.increment != nullptr) {
-      auto range = FindRange(query, *columns, *session, context);
+      auto range = FindRange(query, *columns, session, context);
       if (!range) return std::move(range).error().In(server_->Describe());
       if (range->none_new) return std::vector<Split>{};
       splits.front().mark = range->mark;
@@ -331,7 +356,8 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
   const std::string prefix = column.name + "=";
   const std::string mark = MarkIn(context);
   auto beyond = [&](std::string_view sign, const std::string& value) {
-    return fmt::format("{} {} {}", name, sign, server_->Literal({.text = value}));
+    const bool number = column.native && column.type != "VARCHAR" && column.type != "BLOB" && IsNumber(value);
+    return fmt::format("{} {} {}", name, sign, number ? value : server_->Literal({.text = value}));
   };
   std::string from;
   if (!mark.empty()) {
@@ -459,8 +485,7 @@ void SetServerSource(SourceSpec& spec, std::vector<Field> fields, ServerMaker ma
   spec.tables = [make](const Options& options, const std::string& schema,
                        SourceContext& context) -> Result<SchemaTables> {
     TRANCHE_ASSIGN(const auto server, make(options));
-    TRANCHE_ASSIGN(const auto session, ConnectAgain(*server, context));
-    auto listed = session->Tables(schema);
+    auto listed = AskAgain(*server, context, [&](ServerSession& session) { return session.Tables(schema); });
     if (!listed) return std::move(listed).error().In(server->Describe());
     listed->where = server->Describe();
     return listed;
