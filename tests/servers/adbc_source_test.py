@@ -10,16 +10,16 @@ import sys
 import threading
 import time
 
-import duckdb
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import toolset  # noqa: E402
 
 toolset.use()
+import duckdb  # noqa: E402
+
 from servers import postgres_source_test as source_tests  # noqa: E402
-from servers.adbc import Adbc, driver, place  # noqa: E402
+from servers.adbc import DUCKDB, Adbc, driver, place  # noqa: E402
 from servers.faults_test import Between  # noqa: E402
-from servers.flight import ArrowGo, Roapi  # noqa: E402
+from servers.flight import ArrowGo, Roapi, Tls  # noqa: E402
 from servers.postgres import PASSWORD  # noqa: E402
 from servers.postgres_source_test import goes_on_behind_the_last, same  # noqa: E402
 from servers.suite import main  # noqa: E402
@@ -51,7 +51,7 @@ class SqliteCase(Case):
 
 
 class DuckDbCase(Case):
-    library = str(toolset.ROOT / ".toolset/duckdb/lib/libduckdb.so")
+    library = DUCKDB
     bytes_type, bytes_of_one = "blob", r"'\x01'::BLOB"
 
     @property
@@ -336,6 +336,18 @@ def mistakes_of_every_driver(case):
     same(case.stored(), [(1,)])
 
 
+def flight_by_tls(program, server):
+    with FlightCase(program, server) as case:
+        case.sql("CREATE TABLE t AS SELECT 7::BIGINT AS id")
+        with Tls(case.flight.port, server.folder) as tls:
+            root = (server.folder / "ca.pem").read_text()
+            case.job("table: t", options=f'uri: "{tls.uri}", adbc.flight.sql.client_option.tls_root_certs: "{SECRET}"')
+            case.succeed(DATABASE_URL=root)
+            same(case.stored(), [(7,)])
+            case.job("table: t", options=f'uri: "{tls.uri}"', beside="retry: {attempts: 2, backoff: 10ms..20ms}")
+            case.fail(1, "certificate signed by unknown authority")
+
+
 def values_without_room_are_rejects(program, server):
     with Case(program, server) as case:
         case.sql("CREATE TABLE odd (id int, free numeric, note text); INSERT INTO odd SELECT i, i / 4.0, 'x' FROM generate_series(1, 5000) i;"
@@ -437,7 +449,8 @@ def mistakes(program, server):
 
 TESTS = (rows_arrive, what_does_not_fit_is_a_reject_with_its_place, goes_on_behind_a_mark, what_takes_too_long,
          mistakes_of_every_driver,
-         every_type_of_arrow, tables_of_a_schema, another_server_of_flight, a_flight_that_fails, wrong_addresses,
+         every_type_of_arrow, tables_of_a_schema, another_server_of_flight, a_flight_that_fails, flight_by_tls,
+         wrong_addresses,
          every_type_goes_there_and_back, values_without_room_are_rejects, only_what_is_used_is_read, tables_views_and_queries,
          a_lost_server_is_read_again, mistakes)
 

@@ -6,10 +6,13 @@
     if ArrowGo.PROGRAM.exists():        # `scripts/setup network` builds it
         with ArrowGo() as server: …     # SQLite in memory, by arrow-go
 """
+import contextlib
 import pathlib
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 
 import pyarrow.parquet
@@ -78,3 +81,42 @@ class ArrowGo(Flight):
 
     def command(self):
         return [self.PROGRAM, "-host", "127.0.0.1", "-port", str(self.port)]
+
+
+class Tls:
+    """A port with a certificate, before a server that has none."""
+
+    def __init__(self, port, folder):
+        self.port_of_server = port
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(folder / "server.crt", folder / "server.key")
+        self.context.set_alpn_protocols(["h2"])
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.uri = f"grpc+tls://localhost:{self.listening.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=(self.listening.accept()[0],), daemon=True).start()
+
+    def _serve(self, plain):
+        with contextlib.suppress(OSError):
+            with self.context.wrap_socket(plain, server_side=True) as client:
+                server = socket.create_connection(("127.0.0.1", self.port_of_server))
+                threading.Thread(target=self._pass, args=(server, client), daemon=True).start()
+                self._pass(client, server)
+
+    @staticmethod
+    def _pass(one, other):
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+        with contextlib.suppress(OSError):
+            other.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listening.close()
