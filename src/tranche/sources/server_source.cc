@@ -485,8 +485,12 @@ void SetServerSource(SourceSpec& spec, std::vector<Field> fields, ServerMaker ma
   spec.tables = [make](const Options& options, const std::string& schema,
                        SourceContext& context) -> Result<SchemaTables> {
     TRANCHE_ASSIGN(const auto server, make(options));
-    auto listed = AskAgain(*server, context, [&](ServerSession& session) { return session.Tables(schema); });
-    if (!listed) return std::move(listed).error().In(server->Describe());
+    auto listed = AskAgain(*server, context, [&](ServerSession& session) -> Result<SchemaTables> {
+      auto tables = session.Tables(schema);
+      if (!tables) return std::move(tables).error().In(server->Describe());
+      return tables;
+    });
+    if (!listed) return listed;
     listed->where = server->Describe();
     return listed;
   };
