@@ -2,7 +2,10 @@
 import pathlib
 import sysconfig
 
+from harness import toolset
 from servers.postgres import Postgres
+
+DUCKDB = str(toolset.ROOT / ".toolset/duckdb/lib/libduckdb.so")  # has its driver within it
 
 
 def driver(name):

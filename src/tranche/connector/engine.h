@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,6 +92,10 @@ class Engine {
   virtual Status CheckSelect(const Expression& select) = 0;
   // The names in FROM clauses of a SELECT that are not its own CTEs.
   virtual Result<std::vector<std::string>> TablesOf(const Expression& select) = 0;
+
+  // Functions, and words that stand for one, that may give another value for the same arguments in another
+  // query; in lower case.
+  virtual const std::set<std::string>& MoodyWords() const = 0;
 
   // Output columns. Runs the query with LIMIT 0: inputs should be stubs (see Stub) where reading costs.
   virtual Result<Columns> Bind(const Query& query) = 0;

@@ -22,6 +22,15 @@ class DuckDbEngineTest : public EngineFixture {};
 
 Expression Written(const std::string& text) { return {text, Node::Scalar(text, {"job.yaml", 3, 5})}; }
 
+TEST_F(DuckDbEngineTest, KnowsItsMoodyFunctions) {
+  const auto rows =
+      engine_->Select({SqlText("SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
+                               "WHERE stability <> 'CONSISTENT' AND function_name <> 'error'")});
+  ASSERT_TRUE(rows) << rows.error().ToString();
+  EXPECT_GT(rows->size(), 20);
+  for (const TextRow& row : *rows) EXPECT_TRUE(engine_->MoodyWords().contains(*row.at(0))) << *row.at(0);
+}
+
 TEST_F(DuckDbEngineTest, BindsTypedParameters) {
   Parameters parameters{{"day", {"DATE", "2020-02-29"}},
                         {"price", {"DECIMAL(20,2)", "-1.5"}},

@@ -332,7 +332,7 @@ Result<Plan> MakePlan(const Job& job, const Sources& sources, Engine& engine, ui
       ordered = plan.stages.front().inputs.front();
     } else if (spooled.size() == before) {
       for (PlannedStage& stage : plan.stages) FindUnusedColumns(stage, plan, sources, job.values, engine);
-      if (plan.stages.size() == 1) TRANCHE_TRY(FindSteady(plan.stages.front(), job, engine));
+      if (plan.stages.size() == 1) plan.stages.front().steady = IsSteady(plan.stages.front(), job, engine);
       for (const Input& input : job.inputs) {
         if (!readers.contains(input.name)) {
           plan.warnings.push_back(fmt::format("input '{}' is not used", input.name));

@@ -37,17 +37,6 @@ bool HasOneOf(const std::set<std::string>& words, const std::set<std::string>& w
   return std::ranges::any_of(words, [&](const std::string& word) { return wanted.contains(word); });
 }
 
-// By the engine: everything but what gives the same for the same values in every query.
-Result<std::set<std::string>> MoodyWords(Engine& engine) {
-  TRANCHE_ASSIGN(auto rows,
-                 engine.Select({SqlText("SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
-                                        "WHERE stability <> 'CONSISTENT' AND function_name <> 'error'")}));
-  std::set<std::string> words{"current_date",   "current_time",      "localtime",
-                              "localtimestamp", "current_timestamp", "get_current_time"};
-  for (const TextRow& row : rows) words.insert(row.at(0).value_or(""));
-  return words;
-}
-
 }  // namespace
 
 bool TakesRowsAsTheyCome(const PlannedStage& stage) {
@@ -55,16 +44,9 @@ bool TakesRowsAsTheyCome(const PlannedStage& stage) {
          !HasOneOf(WordsOf(stage.query.text()), kOfManyRows);
 }
 
-Status FindSteady(PlannedStage& stage, const Job& job, Engine& engine) {
-  if (!TakesRowsAsTheyCome(stage) || !job.FindInput(stage.inputs.front())->spec->files) return {};
-  const std::set<std::string> words = WordsOf(stage.query.text());
-  // Columns and no more: the engine, which takes a while to list its functions, need not be asked.
-  static const std::set<std::string> kPlain{"", "select", "from", "as"};
-  stage.steady = std::ranges::includes(kPlain, words);
-  if (stage.steady) return {};
-  TRANCHE_ASSIGN(const auto moody, MoodyWords(engine));
-  stage.steady = !HasOneOf(words, moody);
-  return {};
+bool IsSteady(const PlannedStage& stage, const Job& job, const Engine& engine) {
+  return TakesRowsAsTheyCome(stage) && job.FindInput(stage.inputs.front())->spec->files &&
+         !HasOneOf(WordsOf(stage.query.text()), engine.MoodyWords());
 }
 
 }  // namespace tranche

@@ -11,9 +11,8 @@ namespace tranche {
 // expression, looks at other rows.
 bool TakesRowsAsTheyCome(const PlannedStage& stage);
 
-// Sets stage.steady of the only stage of a plan: one input of files, steps that take row by row, and no
-// function that answers otherwise the next time (random, now), by the engine's own list. What only looks like
-// one counts as one.
-Status FindSteady(PlannedStage& stage, const Job& job, Engine& engine);
+// Whether it does so with one input of files, and without a function that answers otherwise the next time
+// (random, now). What only looks like one counts as one.
+bool IsSteady(const PlannedStage& stage, const Job& job, const Engine& engine);
 
 }  // namespace tranche

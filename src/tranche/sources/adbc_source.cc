@@ -25,13 +25,20 @@ SourceSpec AdbcSource() {
       "otherwise is read by no `table` and no `query` here.\n\n"
       "A value that its type has no room for (a time with a zone finer than a microsecond, a text that is "
       "not of "
-      "the type of `types`) makes the row a reject, with the number of the row in the answer as its line. A "
-      "server that is lost while it is read is read again from the start, as `retry` beside the input says; "
-      "an "
-      "answer that takes longer than its `timeout` (10 minutes) is cancelled, if the driver can do that.\n\n"
+      "the type of `types`) makes the row a reject, with the number of the row in the answer as its line: a "
+      "database "
+      "need not give the rows in the order that a query asks for, as it is asked for the columns of that "
+      "query. A "
+      "server that is lost while it is read is read again from the start, as `retry` beside the input says. "
+      "A call "
+      "that takes longer than its `timeout` (10 minutes) is cancelled; where the driver does not stop, it is "
+      "left to "
+      "itself, and the server is lost.\n\n"
       "`incremental: updated_at` is as for the source `postgres`. The values of the column are compared by "
       "the "
-      "database with the text of the mark: it must take '2026-11-20 14:30:00' for a time.";
+      "database with the mark: it must take the text '2026-11-20 14:30:00' for a time.\n\n"
+      "DuckDB has its driver in `libduckdb.so`: `options: {entrypoint: duckdb_adbc_init, path: "
+      "shop.duckdb}`.";
   spec.example =
       "adbc:\n  driver: flightsql\n  options: {uri: \"grpc+tls://db.example.com:31337\", username: reader, "
       "password: \"${secret:DATABASE_PASSWORD}\"}\n  table: orders\n";

@@ -1,6 +1,8 @@
 #include "tranche/sources/server_source.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -40,6 +42,20 @@ std::string WithLiterals(std::string_view text, const Parameters& parameters, co
   return sql;
 }
 
+bool IsNumber(std::string_view text) {
+  double number = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return problem == std::errc() && end == text.data() + text.size() && std::isfinite(number);
+}
+
+// `"id" > 17`. A number is written as it is: some databases compare a number with a text as two texts.
+std::string Compared(const AnswerColumn& column, std::string_view sign, const std::string& value,
+                     const sql::Server& server) {
+  const bool number = column.native && column.type != "VARCHAR" && column.type != "BLOB" && IsNumber(value);
+  return fmt::format("{} {} {}", QuoteName(column.name), sign,
+                     number ? value : server.Literal({.text = value}));
+}
+
 // A session, or after its `try_again` the last error.
 Result<std::unique_ptr<ServerSession>> ConnectAgain(sql::Server& server, const SourceContext& context) {
   for (int attempt = 1;; ++attempt) {
@@ -47,6 +63,19 @@ Result<std::unique_ptr<ServerSession>> ConnectAgain(sql::Server& server, const S
     auto session = server.Connect(std::string(kApplication), context.timeout.value_or(kTimeout), &fault);
     if (session || !sql::IsTransient(fault) || !context.try_again || !context.try_again(attempt)) {
       return session;
+    }
+  }
+}
+
+// The answer to what is asked on a session, which may be lost meanwhile; some drivers connect no sooner.
+template <typename Ask>
+std::invoke_result_t<Ask, ServerSession&> AskAgain(sql::Server& server, const SourceContext& context,
+                                                   Ask ask) {
+  for (int attempt = 1;; ++attempt) {
+    TRANCHE_ASSIGN(auto session, ConnectAgain(server, context));
+    auto answer = ask(*session);
+    if (answer || !sql::IsTransient(session->fault()) || !context.try_again || !context.try_again(attempt)) {
+      return answer;
     }
   }
 }
@@ -213,15 +242,18 @@ class ServerSource : public CarefulSource {
       : server_(std::move(server)), table_(std::move(table)), options_(options) {}
 
   Result<std::vector<Split>> Plan(SourceContext& context) override {
-    TRANCHE_ASSIGN(auto session, ConnectAgain(*server_, context));
+    return AskAgain(*server_, context, [&](ServerSession& session) { return PlanOn(session, context); });
+  }
+
+  Result<std::vector<Split>> PlanOn(ServerSession& session, SourceContext& context) {
     mark_ = MarkIn(context);
     if (mark_.empty() && context.increment != nullptr) mark_ = context.increment->start;
     const std::string query = Select(context);
     // As it will be read: a statement that is no SELECT is a mistake here.
-    auto columns = session->Describe(fmt::format("SELECT * FROM ({}\n) AS answer", query));
+    auto columns = session.Describe(fmt::format("SELECT * FROM ({}\n) AS answer", query));
     if (!columns) {
       Error error = std::move(columns).error();
-      if (!sql::IsTransient(session->fault())) error.code = Code::kJob;
+      if (!sql::IsTransient(session.fault())) error.code = Code::kJob;
       return std::move(error).In(server_->Describe()).At(Place());
     }
     TRANCHE_TRY(CheckNames(*columns));
@@ -236,14 +268,14 @@ class ServerSource : public CarefulSource {
     std::vector<Split> splits = {{.name = fmt::format("{}: {}", server_->Describe(), Described())}};
     json more{{"columns", json::array()}, {"where", ""}, {"order", json::array()}};
     if (!table_.table.empty()) {
-      auto order = session->ReadingOrder(Quoted());
+      auto order = session.ReadingOrder(Quoted());
       if (!order) return std::move(order).error().In(server_->Describe());
       more["order"] = *order;
     }
     for (const AnswerColumn& column : *columns)
       more["columns"].push_back({column.value, column.native, column.text});
     if (context.increment != nullptr) {
-      auto range = FindRange(query, *columns, *session, context);
+      auto range = FindRange(query, *columns, session, context);
       if (!range) return std::move(range).error().In(server_->Describe());
       if (range->none_new) return std::vector<Split>{};
       splits.front().mark = range->mark;
@@ -405,7 +437,7 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
   const std::string prefix = column.name + "=";
   const std::string mark = MarkIn(context);
   auto beyond = [&](std::string_view sign, const std::string& value) {
-    return fmt::format("{} {} {}", name, sign, server_->Literal({.text = value}));
+    return Compared(column, sign, value, *server_);
   };
   std::string from;
   if (!mark.empty()) {
@@ -456,7 +488,8 @@ Result<std::string> ServerSource::ConditionOf(const std::string& behind, Answer&
   }
   if (key.size() != order_.size()) return Fail(Code::kOutside, "the primary key has other columns now");
   auto compared = [&](size_t i, std::string_view sign) {
-    return fmt::format("{} {} {}", QuoteName(order_[i]), sign, server_->Literal({.text = key[i]}));
+    const auto column = std::ranges::find(columns_of_answer_, order_[i], &AnswerColumn::name);
+    return Compared(*column, sign, key[i], *server_);
   };
   std::string beyond;
   for (size_t i = key.size(); i-- > 0;) {
@@ -503,7 +536,6 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
   }
   std::string behind;
   if (context.ordered) {
-    TRANCHE_ASSIGN(behind, ConditionOf(context.behind, common));
     common.order = order_;
     for (const std::string& name : order_) {
       const auto key = std::ranges::find(common.columns, name, &AnswerColumn::name);
@@ -511,6 +543,7 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
         return Fail(Code::kOutside, "the primary key has other columns now").In(common.where);
       common.keys.push_back(static_cast<int>(key - common.columns.begin()));
     }
+    TRANCHE_ASSIGN(behind, ConditionOf(context.behind, common));
     if (!careful_) {
       values += fmt::format(", ordinal AS {}", QuoteName(kOrdinalColumn));
       fields.push_back(arrow::field("ordinal", arrow::int64()));
@@ -577,9 +610,12 @@ void SetServerSource(SourceSpec& spec, std::vector<Field> fields, ServerMaker ma
   spec.tables = [make](const Options& options, const std::string& schema,
                        SourceContext& context) -> Result<SchemaTables> {
     TRANCHE_ASSIGN(const auto server, make(options));
-    TRANCHE_ASSIGN(const auto session, ConnectAgain(*server, context));
-    auto listed = session->Tables(schema);
-    if (!listed) return std::move(listed).error().In(server->Describe());
+    auto listed = AskAgain(*server, context, [&](ServerSession& session) -> Result<SchemaTables> {
+      auto tables = session.Tables(schema);
+      if (!tables) return std::move(tables).error().In(server->Describe());
+      return tables;
+    });
+    if (!listed) return listed;
     listed->where = server->Describe();
     return listed;
   };

@@ -79,7 +79,7 @@ Result<SchemaTables> AdbcSession::Tables(const std::string& schema) {
   const std::string wanted =
       schema.empty() ? client_.Option(ADBC_CONNECTION_OPTION_CURRENT_DB_SCHEMA) : schema;
   const std::string catalog = client_.Option(ADBC_CONNECTION_OPTION_CURRENT_CATALOG);
-  TRANCHE_ASSIGN(const auto rows, client_.Tables(wanted.empty() ? nullptr : wanted.c_str()));
+  TRANCHE_ASSIGN(const auto rows, client_.Tables(wanted));
   SchemaTables found;
   auto take = [&](const arrow::StructArray& tables) {
     const auto& names = static_cast<const arrow::StringArray&>(*tables.field(0));

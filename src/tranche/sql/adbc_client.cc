@@ -1,101 +1,21 @@
 #include "tranche/sql/adbc_client.h"
 
-#include <condition_variable>
+#include <algorithm>
 #include <cstring>
-#include <functional>
-#include <mutex>
-#include <optional>
-#include <thread>
+#include <utility>
 
 #include <arrow-adbc/adbc_driver_manager.h>
 #include <arrow/c/bridge.h>
 #include <arrow/record_batch.h>
 #include <arrow/scalar.h>
 
+#include "tranche/base/units.h"
 #include "tranche/batch/arrow_error.h"
 #include "tranche/sql/fault.h"
 
 namespace tranche::sql {
 
-// Calls `expire` from a thread of its own while a call lasts longer than the timeout.
-class Deadline {
- public:
-  Deadline(Duration timeout, std::function<void()> expire)
-      : timeout_(timeout), expire_(std::move(expire)), thread_([this] { Watch(); }) {}
-  ~Deadline() {
-    {
-      std::lock_guard lock(mutex_);
-      ended_ = true;
-    }
-    changed_.notify_one();
-    thread_.join();
-  }
-
-  // While it lives, a call is under way.
-  class Call {
-   public:
-    explicit Call(Deadline& deadline) : deadline_(deadline) {
-      deadline.Set(Clock::now() + deadline.timeout_);
-    }
-    ~Call() { deadline_.Set(std::nullopt); }
-    Call(const Call&) = delete;
-    Call& operator=(const Call&) = delete;
-
-   private:
-    Deadline& deadline_;
-  };
-
- private:
-  using Clock = std::chrono::steady_clock;
-
-  void Set(std::optional<Clock::time_point> end) {
-    {
-      std::lock_guard lock(mutex_);
-      end_ = end;
-    }
-    changed_.notify_one();
-  }
-  // Holds the mutex while it cancels: the call's statement must not go meanwhile.
-  void Watch() {
-    std::unique_lock lock(mutex_);
-    while (!ended_) {
-      if (!end_) {
-        changed_.wait(lock);
-      } else if (Clock::now() < *end_) {
-        changed_.wait_until(lock, *end_);
-      } else {
-        end_.reset();
-        expire_();
-      }
-    }
-  }
-
-  const Duration timeout_;
-  const std::function<void()> expire_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<Clock::time_point> end_;
-  bool ended_ = false;
-  std::thread thread_;
-};
-
 namespace {
-
-// An AdbcError that is freed.
-class Problem {
- public:
-  Problem() = default;
-  Problem(const Problem&) = delete;
-  Problem& operator=(const Problem&) = delete;
-  ~Problem() {
-    if (error_.release != nullptr) error_.release(&error_);
-  }
-  operator AdbcError*() { return &error_; }
-  const AdbcError& operator*() const { return error_; }
-
- private:
-  AdbcError error_ = ADBC_ERROR_INIT;
-};
 
 Fault::Kind KindOfStatus(AdbcStatusCode status) {
   switch (status) {
@@ -144,107 +64,151 @@ std::string NameOf(std::string_view driver) { return driver.contains('/') ? "" :
 
 }  // namespace
 
+constexpr Duration kReleaseTimeout = std::chrono::seconds(10);
+
+struct AdbcClient::Link {  // goes in this order, from below
+  AdbcHandle<AdbcDatabase, AdbcDatabaseRelease> database;
+  AdbcHandle<AdbcConnection, AdbcConnectionRelease> connection;
+};
+
+// A statement, with all that a call of it reads and writes.
+struct AdbcClient::Running {
+  ~Running() {
+    if (stream.release != nullptr) stream.release(&stream);
+    if (rows.release != nullptr) rows.release(&rows);
+    if (schema.release != nullptr) schema.release(&schema);
+    if (bound.release != nullptr) bound.release(&bound);
+    if (error.release != nullptr) error.release(&error);
+  }
+
+  std::shared_ptr<Link> link;
+  AdbcStatementHandle statement;
+  ArrowArrayStream bound{};   // rows that go to the driver
+  ArrowArrayStream stream{};  // of the answer
+  ArrowSchema schema{};
+  ArrowArray rows{};  // the next ones
+  int64_t changed = 0;
+  AdbcError error = ADBC_ERROR_INIT;
+};
+
 class AdbcClient::Stream : public AdbcRows {
  public:
-  explicit Stream(AdbcClient& client) : client_(client) {}
-  ~Stream() override {
-    if (stream_.release != nullptr) stream_.release(&stream_);
-    if (client_.running_ == statement_.get()) client_.running_ = nullptr;
-  }
-  AdbcStatement* statement() { return statement_.get(); }
-  ArrowArrayStream* stream() { return &stream_; }
+  Stream(AdbcClient& client, std::shared_ptr<Running> running)
+      : client_(client), running_(std::move(running)) {}
+  ~Stream() override { client_.Release(std::move(running_)); }
+  const std::shared_ptr<Running>& running() const { return running_; }
 
   Status ReadSchema() {
-    ArrowSchema schema{};
-    {
-      Deadline::Call call(*client_.deadline_);
-      if (stream_.get_schema(&stream_, &schema) != 0) return Failed();
-    }
-    TRANCHE_ARROW_ASSIGN(schema_, "read", "the columns of an answer", arrow::ImportSchema(&schema));
+    TRANCHE_TRY(client_.Call(running_, [](Running& run) {
+      return run.stream.get_schema(&run.stream, &run.schema) == 0 ? ADBC_STATUS_OK : ADBC_STATUS_IO;
+    }));
+    TRANCHE_ARROW_ASSIGN(schema_, "read", "the columns of an answer", arrow::ImportSchema(&running_->schema));
     return {};
   }
 
   const std::shared_ptr<arrow::Schema>& schema() const override { return schema_; }
 
   Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
-    ArrowArray rows{};
-    {
-      Deadline::Call call(*client_.deadline_);
-      if (stream_.get_next(&stream_, &rows) != 0) return Failed();
-    }
-    if (rows.release == nullptr) return nullptr;
-    TRANCHE_ARROW_ASSIGN(auto batch, "read", "rows of an answer", arrow::ImportRecordBatch(&rows, schema_));
+    TRANCHE_TRY(client_.Call(running_, [](Running& run) {
+      return run.stream.get_next(&run.stream, &run.rows) == 0 ? ADBC_STATUS_OK : ADBC_STATUS_IO;
+    }));
+    if (running_->rows.release == nullptr) return nullptr;
+    TRANCHE_ARROW_ASSIGN(auto batch, "read", "rows of an answer",
+                         arrow::ImportRecordBatch(&running_->rows, schema_));
     return batch;
   }
 
  private:
-  Error Failed() {
-    AdbcStatusCode status = ADBC_STATUS_IO;
-    if (const AdbcError* error = AdbcErrorFromArrayStream(&stream_, &status)) {
-      return client_.Failed(status, *error);
-    }
-    AdbcError error{};
-    error.message = const_cast<char*>(stream_.get_last_error(&stream_));
-    return client_.Failed(ADBC_STATUS_IO, error);
-  }
-
   AdbcClient& client_;
-  AdbcStatementHandle statement_;
-  ArrowArrayStream stream_{};
+  std::shared_ptr<Running> running_;
   std::shared_ptr<arrow::Schema> schema_;
 };
 
-AdbcClient::AdbcClient(const AdbcTarget& target, Duration timeout) : target_(target) {
-  deadline_ = std::make_unique<Deadline>(timeout, [this] {
-    if (running_ != nullptr && AdbcStatementCancel(running_, nullptr) == ADBC_STATUS_OK) return;
-    AdbcConnectionCancel(connection_.get(), nullptr);
-  });
+AdbcClient::AdbcClient(const AdbcTarget& target, Duration timeout)
+    : target_(target), timeout_(timeout), link_(std::make_shared<Link>()) {}
+
+AdbcClient::~AdbcClient() { Release(std::move(link_)); }
+
+std::shared_ptr<AdbcClient::Running> AdbcClient::Begin() {
+  auto running = std::make_shared<Running>();
+  running->link = link_;
+  return running;
 }
-AdbcClient::~AdbcClient() { deadline_.reset(); }
+
+Status AdbcClient::Call(const std::shared_ptr<Running>& running,
+                        std::function<AdbcStatusCode(Running&)> call) {
+  const auto status = caller_.Do(
+      timeout_, [running, call = std::move(call)] { return call(*running); },
+      [running] {
+        if (AdbcStatementCancel(running->statement.get(), nullptr) != ADBC_STATUS_OK)
+          AdbcConnectionCancel(running->link->connection.get(), nullptr);
+      });
+  if (!status || (*status != ADBC_STATUS_OK && caller_.late())) {
+    fault_ = {.kind = Fault::Kind::kLost};
+    return Fail(Code::kOutside, "no answer within {}{}", FormatDuration(timeout_),
+                status ? "" : ", and the driver does not stop");
+  }
+  return *status == ADBC_STATUS_OK ? Status() : FailedBy(*running, *status);
+}
+
+template <typename T>
+void AdbcClient::Release(std::shared_ptr<T> held) {
+  caller_.Do(
+      std::min(timeout_, kReleaseTimeout),
+      [held = std::move(held)]() mutable {
+        held.reset();
+        return ADBC_STATUS_OK;
+      },
+      [] {});
+}
 
 Status AdbcClient::Open() {
-  Problem problem;
-  auto tried = [&](AdbcStatusCode status) { return status == ADBC_STATUS_OK; };
   {
+    Running run;
+    const auto entrypoint = std::ranges::find(target_.options, "entrypoint", &AdbcOption::name);
     AdbcDriver driver{};
-    const AdbcStatusCode status = AdbcFindLoadDriver(target_.driver.c_str(), nullptr, ADBC_VERSION_1_1_0,
-                                                     ADBC_LOAD_FLAG_DEFAULT, nullptr, &driver, problem);
+    const AdbcStatusCode status = AdbcFindLoadDriver(
+        target_.driver.c_str(), entrypoint == target_.options.end() ? nullptr : entrypoint->value.c_str(),
+        ADBC_VERSION_1_1_0, ADBC_LOAD_FLAG_DEFAULT, nullptr, &driver, &run.error);
     if (driver.release != nullptr) driver.release(&driver, nullptr);
-    if (!tried(status)) {
+    if (status != ADBC_STATUS_OK) {
       fault_ = {.kind = Fault::Kind::kFatal};
       const std::string name = NameOf(target_.driver);
       return Fail(Code::kJob, "the ADBC driver '{}' cannot be loaded: {}", target_.driver,
-                  MessageOf(status, *problem))
+                  MessageOf(status, run.error))
           .Hint(fmt::format("drivers are shared libraries, had by `pip install adbc-driver-{}` or as "
                             "https://arrow.apache.org/adbc says: name the .so by its whole path",
                             name.empty() ? "NAME" : name));
     }
   }
-  AdbcStatusCode status = AdbcDatabaseNew(database_.get(), problem);
-  if (tried(status))
-    status = AdbcDatabaseSetOption(database_.get(), "driver", target_.driver.c_str(), problem);
-  if (tried(status)) {
-    status = AdbcDriverManagerDatabaseSetLoadFlags(database_.get(), ADBC_LOAD_FLAG_DEFAULT, problem);
-  }
-  for (const AdbcOption& option : target_.options) {
-    if (!tried(status)) break;
-    status = AdbcDatabaseSetOption(database_.get(), option.name.c_str(), option.value.c_str(), problem);
-  }
-  if (tried(status)) status = AdbcDatabaseInit(database_.get(), problem);
-  if (tried(status)) status = AdbcConnectionNew(connection_.get(), problem);
-  if (tried(status)) status = AdbcConnectionInit(connection_.get(), database_.get(), problem);
-  return tried(status) ? Status() : Unconnected(status, *problem);
+  Status opened = Call(Begin(), [target = target_](Running& run) {
+    AdbcDatabase* const database = run.link->database.get();
+    AdbcStatusCode status = AdbcDatabaseNew(database, &run.error);
+    auto set = [&](const std::string& name, const std::string& value) {
+      if (status == ADBC_STATUS_OK)
+        status = AdbcDatabaseSetOption(database, name.c_str(), value.c_str(), &run.error);
+    };
+    set("driver", target.driver);
+    if (status == ADBC_STATUS_OK)
+      status = AdbcDriverManagerDatabaseSetLoadFlags(database, ADBC_LOAD_FLAG_DEFAULT, &run.error);
+    for (const AdbcOption& option : target.options) set(option.name, option.value);
+    if (status == ADBC_STATUS_OK) status = AdbcDatabaseInit(database, &run.error);
+    AdbcConnection* const connection = run.link->connection.get();
+    if (status == ADBC_STATUS_OK) status = AdbcConnectionNew(connection, &run.error);
+    if (status == ADBC_STATUS_OK) status = AdbcConnectionInit(connection, database, &run.error);
+    return status;
+  });
+  return opened ? opened : Unconnected(std::move(opened).error());
 }
 
-Error AdbcClient::Unconnected(AdbcStatusCode status, const AdbcError& problem) {
-  Error error = Failed(status, problem);
+Error AdbcClient::Unconnected(Error error) {
   // Most drivers know no better than "input and output", whatever the reason.
   auto says = [&](std::string_view words) { return error.message.find(words) != std::string::npos; };
   const bool refused = says("authentication failed") || says("no password supplied") ||
                        says("does not exist") || says("no pg_hba.conf entry") || says("certificate") ||
                        says("failed to open") || says("connection info string") ||
                        says("file is not a database");
-  if (refused || status == ADBC_STATUS_UNAUTHENTICATED || fault_.kind == Fault::Kind::kFatal) {
+  if (refused || fault_.kind == Fault::Kind::kFatal) {
     fault_.kind = Fault::Kind::kFatal;
     error.code = Code::kJob;
   } else {
@@ -275,6 +239,15 @@ Error AdbcClient::Failed(AdbcStatusCode status, const AdbcError& error) {
               Shown(OneLine(std::move(message))));
 }
 
+Error AdbcClient::FailedBy(Running& running, AdbcStatusCode status) {
+  if (running.stream.release == nullptr) return Failed(status, running.error);
+  if (const AdbcError* error = AdbcErrorFromArrayStream(&running.stream, &status))
+    return Failed(status, *error);
+  AdbcError error{};
+  error.message = const_cast<char*>(running.stream.get_last_error(&running.stream));
+  return Failed(status, error);
+}
+
 // A driver may say what it was given, and within an address the password stands between ':' and '@'.
 std::string AdbcClient::Shown(std::string message) const {
   for (const AdbcOption& option : target_.options) {
@@ -289,71 +262,63 @@ std::string AdbcClient::Shown(std::string message) const {
   return message;
 }
 
-Result<std::unique_ptr<AdbcClient::Stream>> AdbcClient::Prepare(const std::vector<AdbcOption>& options) {
-  Problem problem;
-  auto stream = std::make_unique<Stream>(*this);
-  AdbcStatusCode status = AdbcStatementNew(connection_.get(), stream->statement(), problem);
+AdbcStatusCode AdbcClient::Prepare(Running& run, const std::vector<AdbcOption>& options,
+                                   const std::string* sql) {
+  AdbcStatement* const statement = run.statement.get();
+  AdbcStatusCode status = AdbcStatementNew(run.link->connection.get(), statement, &run.error);
   for (const AdbcOption& option : options) {
-    if (status != ADBC_STATUS_OK) break;
-    status = AdbcStatementSetOption(stream->statement(), option.name.c_str(), option.value.c_str(), problem);
+    if (status != ADBC_STATUS_OK) return status;
+    status = AdbcStatementSetOption(statement, option.name.c_str(), option.value.c_str(), &run.error);
   }
-  if (status != ADBC_STATUS_OK) return Failed(status, *problem);
-  running_ = stream->statement();
-  return stream;
+  if (status == ADBC_STATUS_OK && sql != nullptr)
+    status = AdbcStatementSetSqlQuery(statement, sql->c_str(), &run.error);
+  return status;
 }
 
-Result<std::unique_ptr<AdbcClient::Stream>> AdbcClient::Prepare(const std::string& sql,
-                                                                const std::vector<AdbcOption>& options) {
-  TRANCHE_ASSIGN(auto stream, Prepare(options));
-  Problem problem;
-  const AdbcStatusCode status = AdbcStatementSetSqlQuery(stream->statement(), sql.c_str(), problem);
-  if (status != ADBC_STATUS_OK) return Failed(status, *problem);
-  return stream;
-}
-
-Result<int64_t> AdbcClient::Finish(Stream& stream) {
-  int64_t rows = 0;
-  Problem problem;
-  Deadline::Call call(*deadline_);
-  const AdbcStatusCode status = AdbcStatementExecuteQuery(stream.statement(), nullptr, &rows, problem);
-  if (status != ADBC_STATUS_OK) return Failed(status, *problem);
-  return rows;
+Result<int64_t> AdbcClient::Change(std::shared_ptr<Running> running,
+                                   std::function<AdbcStatusCode(Running&)> prepare) {
+  Status done = Call(running, [prepare = std::move(prepare)](Running& run) {
+    const AdbcStatusCode status = prepare(run);
+    if (status != ADBC_STATUS_OK) return status;
+    return AdbcStatementExecuteQuery(run.statement.get(), nullptr, &run.changed, &run.error);
+  });
+  const int64_t changed = done ? running->changed : 0;
+  Release(std::move(running));
+  if (!done) return std::move(done).error();
+  return changed;
 }
 
 Result<int64_t> AdbcClient::Execute(const std::string& sql) {
-  TRANCHE_ASSIGN(auto stream, Prepare(sql, {}));
-  return Finish(*stream);
+  return Change(Begin(), [sql](Running& run) { return Prepare(run, {}, &sql); });
 }
 
 Result<int64_t> AdbcClient::Ingest(const std::string& schema, const std::string& table,
                                    ArrowArrayStream rows) {
-  auto stream = Prepare({{ADBC_INGEST_OPTION_TARGET_TABLE, table},
-                         {ADBC_INGEST_OPTION_TARGET_DB_SCHEMA, schema},
-                         {ADBC_INGEST_OPTION_MODE, ADBC_INGEST_OPTION_MODE_APPEND}});
-  if (!stream) {
-    rows.release(&rows);
-    return std::move(stream).error();
-  }
-  Problem problem;
-  const AdbcStatusCode status = AdbcStatementBindStream((*stream)->statement(), &rows, problem);
-  if (status != ADBC_STATUS_OK) {
-    if (rows.release != nullptr) rows.release(&rows);
-    return Failed(status, *problem);
-  }
-  return Finish(**stream);
+  auto running = Begin();
+  running->bound = rows;
+  const std::vector<AdbcOption> options = {{ADBC_INGEST_OPTION_TARGET_TABLE, table},
+                                           {ADBC_INGEST_OPTION_TARGET_DB_SCHEMA, schema},
+                                           {ADBC_INGEST_OPTION_MODE, ADBC_INGEST_OPTION_MODE_APPEND}};
+  return Change(std::move(running), [options](Running& run) {
+    const AdbcStatusCode status = Prepare(run, options, nullptr);
+    if (status != ADBC_STATUS_OK) return status;
+    return AdbcStatementBindStream(run.statement.get(), &run.bound, &run.error);
+  });
+}
+
+Result<std::unique_ptr<AdbcClient::Stream>> AdbcClient::Ask(std::function<AdbcStatusCode(Running&)> ask) {
+  auto stream = std::make_unique<Stream>(*this, Begin());
+  TRANCHE_TRY(Call(stream->running(), std::move(ask)));
+  TRANCHE_TRY(stream->ReadSchema());
+  return stream;
 }
 
 Result<std::string> AdbcClient::Vendor() {
-  auto stream = std::make_unique<Stream>(*this);
-  {
-    constexpr uint32_t kVendor = ADBC_INFO_VENDOR_NAME;
-    Problem problem;
-    Deadline::Call call(*deadline_);
-    const AdbcStatusCode status =
-        AdbcConnectionGetInfo(connection_.get(), &kVendor, 1, stream->stream(), problem);
-    if (status != ADBC_STATUS_OK) return Failed(status, *problem);
-  }
-  TRANCHE_TRY(stream->ReadSchema());
+  TRANCHE_ASSIGN(auto stream, Ask([](Running& run) {
+                   constexpr uint32_t kVendor = ADBC_INFO_VENDOR_NAME;
+                   return AdbcConnectionGetInfo(run.link->connection.get(), &kVendor, 1, &run.stream,
+                                                &run.error);
+                 }));
   TRANCHE_ASSIGN(const auto batch, stream->Next());
   if (batch == nullptr || batch->num_rows() == 0) return std::string();
   TRANCHE_ARROW_ASSIGN(const auto value, "read", "the name of the database", batch->column(1)->GetScalar(0));
@@ -362,56 +327,51 @@ Result<std::string> AdbcClient::Vendor() {
 
 Result<std::unique_ptr<AdbcRows>> AdbcClient::Run(const std::string& sql,
                                                   const std::vector<AdbcOption>& options) {
-  TRANCHE_ASSIGN(auto stream, Prepare(sql, options));
-  {
-    Problem problem;
-    Deadline::Call call(*deadline_);
-    const AdbcStatusCode status =
-        AdbcStatementExecuteQuery(stream->statement(), stream->stream(), nullptr, problem);
-    if (status != ADBC_STATUS_OK) return Failed(status, *problem);
-  }
-  TRANCHE_TRY(stream->ReadSchema());
-  return stream;
+  return Ask([sql, options](Running& run) {
+    const AdbcStatusCode status = Prepare(run, options, &sql);
+    if (status != ADBC_STATUS_OK) return status;
+    return AdbcStatementExecuteQuery(run.statement.get(), &run.stream, nullptr, &run.error);
+  });
 }
 
 Result<std::shared_ptr<arrow::Schema>> AdbcClient::Describe(const std::string& sql) {
-  {
-    TRANCHE_ASSIGN(auto stream, Prepare(sql, {}));
-    ArrowSchema described{};
-    Problem problem;
-    Deadline::Call call(*deadline_);
-    const AdbcStatusCode status = AdbcStatementExecuteSchema(stream->statement(), &described, problem);
-    if (status == ADBC_STATUS_OK) {
-      TRANCHE_ARROW_ASSIGN(auto schema, "read", "the columns of an answer", arrow::ImportSchema(&described));
-      return schema;
-    }
-    if (status != ADBC_STATUS_NOT_IMPLEMENTED) return Failed(status, *problem);
+  auto running = Begin();
+  Status done = Call(running, [sql](Running& run) {
+    AdbcStatusCode status = Prepare(run, {}, &sql);
+    if (status == ADBC_STATUS_OK)
+      status = AdbcStatementExecuteSchema(run.statement.get(), &run.schema, &run.error);
+    return status == ADBC_STATUS_NOT_IMPLEMENTED ? ADBC_STATUS_OK : status;
+  });
+  const bool described = done && running->schema.release != nullptr;
+  ArrowSchema schema = described ? std::exchange(running->schema, {}) : ArrowSchema{};
+  Release(std::move(running));
+  if (!done) return std::move(done).error();
+  if (described) {
+    TRANCHE_ARROW_ASSIGN(auto columns, "read", "the columns of an answer", arrow::ImportSchema(&schema));
+    return columns;
   }
   TRANCHE_ASSIGN(auto rows, Run(sql));
   return rows->schema();
 }
 
-Result<std::unique_ptr<AdbcRows>> AdbcClient::Tables(const char* schema) {
-  auto stream = std::make_unique<Stream>(*this);
-  {
-    Problem problem;
-    Deadline::Call call(*deadline_);
-    const AdbcStatusCode status =
-        AdbcConnectionGetObjects(connection_.get(), ADBC_OBJECT_DEPTH_TABLES, nullptr, schema, nullptr,
-                                 nullptr, nullptr, stream->stream(), problem);
-    if (status != ADBC_STATUS_OK) return Failed(status, *problem);
-  }
-  TRANCHE_TRY(stream->ReadSchema());
-  return stream;
+Result<std::unique_ptr<AdbcRows>> AdbcClient::Tables(const std::string& schema) {
+  return Ask([schema](Running& run) {
+    return AdbcConnectionGetObjects(run.link->connection.get(), ADBC_OBJECT_DEPTH_TABLES, nullptr,
+                                    schema.empty() ? nullptr : schema.c_str(), nullptr, nullptr, nullptr,
+                                    &run.stream, &run.error);
+  });
 }
 
 std::string AdbcClient::Option(const char* name) {
-  std::string value(1024, '\0');
-  size_t length = value.size();
-  if (AdbcConnectionGetOption(connection_.get(), name, value.data(), &length, nullptr) != ADBC_STATUS_OK)
-    return "";
-  value.resize(std::min(length > 0 ? length - 1 : 0, value.size()));
-  return value;
+  auto value = std::make_shared<std::string>(1024, '\0');
+  Status done = Call(Begin(), [name, value](Running& run) {
+    size_t length = value->size();
+    const AdbcStatusCode status =
+        AdbcConnectionGetOption(run.link->connection.get(), name, value->data(), &length, &run.error);
+    value->resize(std::min(length > 0 ? length - 1 : 0, value->size()));
+    return status;
+  });
+  return done ? *value : "";
 }
 
 }  // namespace tranche::sql

@@ -2,6 +2,7 @@
 // For the files adbc*.cc alone.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 
 #include "tranche/base/clock.h"
 #include "tranche/base/result.h"
+#include "tranche/sql/adbc_caller.h"
 #include "tranche/sql/adbc_target.h"
 #include "tranche/sql/server.h"
 
@@ -33,8 +35,6 @@ class AdbcHandle {
 };
 using AdbcStatementHandle = AdbcHandle<AdbcStatement, AdbcStatementRelease>;
 
-class Deadline;
-
 // The batches of an answer, as the driver makes them. Goes before its client.
 class AdbcRows {
  public:
@@ -45,7 +45,7 @@ class AdbcRows {
 
 class AdbcClient {
  public:
-  // A call that takes longer than `timeout` is cancelled, where the driver can be.
+  // A call that takes longer than `timeout` is cancelled, or left behind.
   AdbcClient(const AdbcTarget& target, Duration timeout);
   ~AdbcClient();
 
@@ -59,27 +59,34 @@ class AdbcClient {
   Result<int64_t> Ingest(const std::string& schema, const std::string& table, ArrowArrayStream rows);
   // "PostgreSQL", as the driver has it.
   Result<std::string> Vendor();
-  // The tables of a schema (null: of all), as AdbcConnectionGetObjects has them.
-  Result<std::unique_ptr<AdbcRows>> Tables(const char* schema);
+  // The tables of a schema (empty: of all), as AdbcConnectionGetObjects has them.
+  Result<std::unique_ptr<AdbcRows>> Tables(const std::string& schema);
   std::string Option(const char* name);  // of the connection; empty: it has none
 
   const Fault& fault() const { return fault_; }
 
  private:
+  struct Link;
+  struct Running;
   class Stream;
-  Result<std::unique_ptr<Stream>> Prepare(const std::vector<AdbcOption>& options);
-  Result<std::unique_ptr<Stream>> Prepare(const std::string& sql, const std::vector<AdbcOption>& options);
-  Result<int64_t> Finish(Stream& stream);  // runs what is prepared
-  // Sets fault().
+  std::shared_ptr<Running> Begin();
+  // The driver does something with `running`: all that it needs is there, or in the function itself.
+  Status Call(const std::shared_ptr<Running>& running, std::function<AdbcStatusCode(Running&)> call);
+  Result<std::unique_ptr<Stream>> Ask(std::function<AdbcStatusCode(Running&)> ask);
+  Result<int64_t> Change(std::shared_ptr<Running> running, std::function<AdbcStatusCode(Running&)> prepare);
+  static AdbcStatusCode Prepare(Running& run, const std::vector<AdbcOption>& options, const std::string* sql);
+  template <typename T>
+  void Release(std::shared_ptr<T> held);  // which may ask the server, too
+  // Set fault().
   Error Failed(AdbcStatusCode status, const AdbcError& error);
-  Error Unconnected(AdbcStatusCode status, const AdbcError& error);
+  Error FailedBy(Running& running, AdbcStatusCode status);
+  Error Unconnected(Error error);
   std::string Shown(std::string message) const;  // without secrets
 
   const AdbcTarget& target_;
-  AdbcHandle<AdbcDatabase, AdbcDatabaseRelease> database_;
-  AdbcHandle<AdbcConnection, AdbcConnectionRelease> connection_;
-  AdbcStatement* running_ = nullptr;  // what the deadline cancels
-  std::unique_ptr<Deadline> deadline_;
+  const Duration timeout_;
+  std::shared_ptr<Link> link_;
+  AdbcCaller caller_;
   Fault fault_;
 };
 

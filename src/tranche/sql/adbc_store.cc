@@ -97,7 +97,7 @@ Status AdbcStoreSession::Open(const std::string& application, const std::string&
                 vendor.empty() ? "this driver's database" : vendor)
         .Hint(
             "it stores by the driver of PostgreSQL alone; SQLite, DuckDB and MariaDB have stores of their "
-            "own");
+            "own, and others load files (`parquet`)");
   }
   TRANCHE_TRY(SetUp(schema));
   TRANCHE_ASSIGN(auto own, Query("SELECT set_config('application_name', $1, false), pg_backend_pid()",
