@@ -31,9 +31,6 @@ class PostgresSession : public PostgresStatements {
   // Of SqlConnection.
   Result<int64_t> Execute(std::string_view sql, const std::vector<Value>& values) override {
     TRANCHE_ASSIGN(PostgresResult result, connection_.Run(sql, values));
-    if (sql == "COMMIT" && std::string_view(PQcmdStatus(result.get())) != "COMMIT") {
-      return Fail(Code::kInternal, "the server answered COMMIT by {}", PQcmdStatus(result.get()));
-    }
     return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
   }
   Result<std::vector<TextRow>> Query(std::string_view sql, const std::vector<Value>& values) override {

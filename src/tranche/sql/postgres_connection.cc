@@ -181,7 +181,13 @@ Result<PostgresResult> PostgresConnection::Finish() {
 
 Result<PostgresResult> PostgresConnection::Run(std::string_view sql, const std::vector<Value>& values) {
   TRANCHE_TRY(Send(sql, values));
-  return Finish();
+  TRANCHE_ASSIGN(PostgresResult result, Finish());
+  const std::string_view tag = PQcmdStatus(result.get());
+  if (sql == "COMMIT" && tag != "COMMIT") {  // of a transaction that had failed, and nobody heard of it
+    fault_ = {.kind = Fault::Kind::kAgain, .code = "25P02"};
+    return Fail(Code::kOutside, "the server answered COMMIT by {}", tag);
+  }
+  return result;
 }
 
 Status PostgresConnection::Each(std::string_view sql, const std::vector<Value>& values,
