@@ -15,6 +15,7 @@ class NoJournal : public Journal {
   Status Remove(Span) override { return {}; }
   Result<std::optional<std::string>> Note(std::string_view) override { return std::nullopt; }
   Status SetNote(std::string_view, std::string_view) override { return {}; }
+  Result<std::optional<int64_t>> FinishedAfter(std::string_view, bool) override { return std::nullopt; }
 };
 
 class LedgerTest : public testing::Test {
