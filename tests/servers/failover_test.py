@@ -141,9 +141,8 @@ def some(chance, rounds, modes, hows):
     """All together where there are rounds; else each of both once."""
     if rounds > 1:
         return list(itertools.product(modes, hows)) * (rounds - 1)
-    count = max(len(modes), len(hows))
-    return [(modes[i % len(modes)], hows[i % len(hows)]) for i in range(count)] if chance.random() < 0.5 else \
-        [(modes[(i + 1) % len(modes)], hows[i % len(hows)]) for i in range(count)]
+    shift = chance.randrange(len(modes))
+    return [(modes[(i + shift) % len(modes)], hows[i % len(hows)]) for i in range(max(len(modes), len(hows)))]
 
 
 def the_primary_dies_in_mid_load(program, pair, options):
