@@ -151,7 +151,7 @@ def the_primary_dies_in_mid_load(program, pair, options):
     for mode in MODES * options.rounds:
         pair.follow(together=True)
         case, wanted, bad = made(program, pair, mode, batch=BATCH, retry=RETRY)
-        with case, Way(pair, pause=0.002) as way:
+        with case, Way(pair, pause=0.004) as way:
             through(case, pair, way)
             process = program.start(case.folder, "run", "job.yaml", **case.environment)
             wait_for_batches(pair.server, case, process, chance.randint(1, 15))
@@ -238,7 +238,7 @@ def a_standby_without_the_last_commits(program, pair, options):
     for mode, how in some(chance, options.rounds, MODES, ("stops", "was killed", "unknown")):
         pair.follow(together=False)
         case, wanted, bad = made(program, pair, mode, batch=BATCH, retry=RETRY)
-        with case, Way(pair, pause=0.02 if how == "was killed" else 0.002) as way:
+        with case, Way(pair, pause=0.02 if how == "was killed" else 0.008) as way:
             through(case, pair, way)
             pair.standby.catch_up() if how != "unknown" else pair.standby.cut_off()
             process = program.start(case.folder, "run", "job.yaml", **case.environment)

@@ -254,7 +254,7 @@ class Standby(Postgres):
                                 [["sync" if together else "async"]])
 
     def catch_up(self):
-        now = self.primary.sql("SELECT pg_current_wal_flush_lsn()")[0][0]
+        now = self.primary.sql("SELECT pg_logical_emit_message(true, '', '')")[0][0]
         self.wait_until(f"SELECT pg_last_wal_replay_lsn() >= '{now}'", [["t"]])
 
     def cut_off(self):
