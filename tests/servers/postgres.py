@@ -3,6 +3,9 @@
     with Postgres() as server:
         url = server.url(server.create_database())
         server.kill(); server.sql("SELECT count(*) FROM orders", database)
+        with Standby(server) as standby:
+            standby.bind(True)  # a COMMIT waits for it from now on
+            server.crash(); standby.promote()
 """
 import glob
 import itertools
@@ -28,6 +31,7 @@ max_wal_size = 2GB
 ACCESS = """
 local all all trust
 hostssl all all 127.0.0.1/32 scram-sha-256
+hostssl replication all 127.0.0.1/32 scram-sha-256
 host all plain 127.0.0.1/32 scram-sha-256
 host plain all 127.0.0.1/32 scram-sha-256
 """
@@ -108,9 +112,7 @@ class Postgres:
                 if os.getuid() == 0:
                     shutil.chown(self.data / name, "postgres", "postgres")
                 (self.data / name).chmod(0o600)
-            with open(self.data / "postgresql.conf", "a") as file:
-                file.write(SETTINGS.format(durable="on" if self.durable else "off"))
-                file.write(f"port = {self.port}\nunix_socket_directories = '{self.folder}'\n")
+            self._set(SETTINGS.format(durable="on" if self.durable else "off"))
             (self.data / "pg_hba.conf").write_text(ACCESS)
             self.start()
             self.sql("CREATE DATABASE plain")
@@ -123,6 +125,10 @@ class Postgres:
     def __exit__(self, *_):
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _set(self, more):
+        with open(self.data / "postgresql.conf", "a") as file:
+            file.write(f"{more}\nport = {self.port}\nunix_socket_directories = '{self.folder}'\n")
 
     def pid(self):
         try:
@@ -162,13 +168,24 @@ class Postgres:
         if self.pid():
             self._stop(signal.SIGINT)
 
-    def kill(self):
-        """As a machine that crashes; then it starts again."""
+    def crash(self):
+        """As a machine that crashes."""
         self._stop(signal.SIGKILL)
         # What was killed may be a zombie for a while, and PostgreSQL believes that it lives.
         for lock in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
             lock.unlink(missing_ok=True)
+
+    def kill(self):
+        """As a machine that crashes; then it starts again."""
+        self.crash()
         self.start()
+
+    def wait_until(self, query, answer):
+        end = time.monotonic() + 20
+        while (found := self.sql(query)) != answer:
+            if time.monotonic() > end:
+                raise AssertionError(f"{query}: {found}, never {answer}")
+            time.sleep(0.02)
 
     def in_transaction(self, database):
         """Numbers of sessions that have waited within a transaction for a while: they are held there, and not on their way."""
@@ -183,8 +200,10 @@ class Postgres:
     def drop_database(self, name):
         self.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def url(self, database, user="tranche", password=PASSWORD):
-        return f"postgres://{user}:{password}@127.0.0.1:{self.port}/{database}?sslrootcert={self.folder}/ca.pem"
+    def url(self, database, user="tranche", password=PASSWORD, others=()):
+        """`others`: servers that may have taken over."""
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in (self, *others))
+        return f"postgres://{user}:{password}@{hosts}/{database}?sslrootcert={self.folder}/ca.pem"
 
     def plain_url(self, database, port):
         """Without TLS: whoever stands at that port sees what is said."""
@@ -203,3 +222,51 @@ class Postgres:
             raise AssertionError(f"{text[:200]}: {done.stderr}")
         out = done.stdout.removesuffix("\n")
         return [row.split("\x1f") for row in out.split("\x1e")] if out else []
+
+
+class Standby(Postgres):
+    """Follows `primary` by streaming replication over TLS, to take over where that crashes."""
+
+    def __init__(self, primary):
+        super().__init__(primary.durable)
+        self.primary = primary
+
+    def __enter__(self):
+        try:
+            if os.getuid() == 0:
+                shutil.chown(self.folder, "postgres", "postgres")
+            shutil.copy(self.primary.folder / "ca.pem", self.folder)
+            place = f"host=127.0.0.1 port={self.primary.port} user=tranche password={PASSWORD} sslmode=verify-full sslrootcert={self.folder}/ca.pem"
+            self._run(f"{binaries()}/pg_basebackup", "-D", self.data, "-d", f"{place} application_name={self.folder.name}", "-c", "fast", "-X",
+                      "stream", "-R", "--no-sync")
+            self._set("")
+            with open(self.data / "postgresql.auto.conf", "a") as file:
+                file.write("synchronous_standby_names = ''\n")  # of the primary
+            self.start()
+            return self
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def bind(self, together):
+        """Whether a COMMIT of the primary waits for this one; said when it is so."""
+        name = f"\"{self.folder.name}\"" if together else ""
+        self.primary.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+        self.primary.sql("SELECT pg_reload_conf()")
+        self.primary.wait_until(f"SELECT sync_state FROM pg_stat_replication WHERE application_name = '{self.folder.name}'",
+                                [["sync" if together else "async"]])
+
+    def catch_up(self):
+        now = self.primary.sql("SELECT pg_logical_emit_message(true, '', '')")[0][0]
+        self.wait_until(f"SELECT pg_last_wal_replay_lsn() >= '{now}'", [["t"]])
+
+    def cut_off(self):
+        """What the primary commits from now on it does not get."""
+        self.catch_up()
+        self.sql("ALTER SYSTEM SET primary_conninfo = ''")
+        self.sql("SELECT pg_reload_conf()")
+        self.wait_until("SELECT 1 FROM pg_stat_wal_receiver", [])
+
+    def promote(self):
+        self._run(f"{binaries()}/pg_ctl", "-D", self.data, "-w", "-t", "60", "promote")
+        self.databases = self.primary.databases

@@ -62,6 +62,11 @@ class Journal {
   // Named notes: the intent to publish, and that it has been done.
   virtual Result<std::optional<std::string>> Note(std::string_view name) = 0;
   virtual Status SetNote(std::string_view name, std::string_view value) = 0;
+
+  // A note: the run that a target knew last before this one.
+  static constexpr std::string_view kAfter = "after";
+  // The number of a run that is finished here and whose kAfter is `run`; with `itself` also that of `run`.
+  virtual Result<std::optional<int64_t>> FinishedAfter(std::string_view run, bool itself) = 0;
 };
 
 struct SinkContext {

@@ -64,6 +64,7 @@ struct SinkSpec : ComponentSpec {
   bool direct = false;             // can take one query whole, where the options say one file
   int parallel = 1;                // most batches that it takes at a time
   BatchPolicy policy;              // default
+  std::string server;              // the field that names where the store's own ledger lies; may be empty
 };
 
 // What a build knows. Filled once, by cli/builtin.cc.

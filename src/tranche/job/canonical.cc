@@ -55,10 +55,18 @@ Json Dump(const Group& group) {
   return json;
 }
 
-Json Dump(const Body& body) {
+constexpr const char* kServers = "servers";  // of stores, apart from the rest of them
+
+Json Dump(const Body& body, Json& servers) {
   Json stores = Json::object();
-  for (const Store& store : body.stores)
-    stores[store.name] = {{store.spec->name, Dump(store.value, store.spec->shape)}};
+  for (const Store& store : body.stores) {
+    Json value = Dump(store.value, store.spec->shape);
+    if (value.contains(store.spec->server)) {
+      servers[store.name] = value[store.spec->server];
+      value.erase(store.spec->server);
+    }
+    stores[store.name] = {{store.spec->name, std::move(value)}};
+  }
   Json json = {{"name", body.name},
                {"from", body.from},
                {"prepare", Dump(body.prepare)},
@@ -96,7 +104,8 @@ std::string CanonicalJob(const Job& job, const std::map<std::string, std::string
                           {"prepare", Dump(input.prepare)}};
   }
   Json bodies = Json::array();
-  for (const Body& body : job.bodies) bodies.push_back(Dump(body));
+  Json servers = Json::object();
+  for (const Body& body : job.bodies) bodies.push_back(Dump(body, servers));
   Json values = Json::object();
   for (const auto& [name, value] : job.values) values[name] = {value.type, shown.at(name)};
   return Text({{"job", job.name},
@@ -105,7 +114,18 @@ std::string CanonicalJob(const Job& job, const std::map<std::string, std::string
                {"from", job.from},
                {"prepare", Dump(job.prepare)},
                {"bodies", std::move(bodies)},
+               {kServers, std::move(servers)},
                {"values", std::move(values)}});
+}
+
+bool IsSameJob(const std::string& canonical, const std::string& other) {
+  if (canonical == other) return true;
+  Json one = Json::parse(canonical, nullptr, false);
+  Json two = Json::parse(other, nullptr, false);
+  if (!one.is_object() || !two.is_object()) return false;
+  one.erase(kServers);
+  two.erase(kServers);
+  return one == two;
 }
 
 std::string JobTuning(const Job& job) {

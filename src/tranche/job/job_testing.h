@@ -25,6 +25,10 @@ class StumblingEngine : public Engine {
   std::string version() const override { return "1"; }
   Result<std::unique_ptr<Engine>> Fork() override { return Unused(); }
   Result<std::vector<std::string>> TablesOf(const Expression&) override { return Unused(); }
+  const std::set<std::string>& MoodyWords() const override {
+    static const std::set<std::string> kNone;
+    return kNone;
+  }
   Result<Columns> Bind(const Query&) override { return Unused(); }
   Result<std::unique_ptr<Reader>> Run(const Query&) override { return Unused(); }
   Result<int64_t> CopyAside(const Query&, const CopyTarget&) override { return Unused(); }

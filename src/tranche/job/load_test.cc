@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tranche/base/file.h"
+#include "tranche/job/canonical.h"
 #include "tranche/job/job_testing.h"
 
 namespace tranche {
@@ -562,6 +563,13 @@ TEST_F(LoadTest, CanonicalIsWhatDecidesTheRows) {
   // The order of derived columns is the order of what comes out.
   EXPECT_NE(Good(Steps("  - derive: {a: x, b: y}\n")).canonical,
             Good(Steps("  - derive: {b: y, a: x}\n")).canonical);
+}
+
+TEST_F(LoadTest, AServerMayGetAnotherName) {
+  EXPECT_TRUE(
+      IsSameJob(R"({"bodies": [1], "servers": {"out": "one"}})", R"({"bodies": [1], "servers": {}})"));
+  EXPECT_FALSE(IsSameJob(R"({"bodies": [1], "servers": {}})", R"({"bodies": [2], "servers": {}})"));
+  EXPECT_FALSE(IsSameJob("", "{}"));
 }
 
 TEST_F(LoadTest, CalendarWindows) {

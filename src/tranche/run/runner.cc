@@ -11,6 +11,7 @@
 #include "tranche/base/failpoint.h"
 #include "tranche/base/file.h"
 #include "tranche/base/hash.h"
+#include "tranche/job/canonical.h"
 #include "tranche/run/balance.h"
 #include "tranche/run/execution.h"
 #include "tranche/run/kept.h"
@@ -171,7 +172,7 @@ class Runner {
     }
     TRANCHE_ASSIGN(const Set parameters, ParametersOf(run));
     auto job = load_(parameters, run.id);
-    const bool changed = job && job->canonical != run.canonical;
+    const bool changed = job && !IsSameJob(job->canonical, run.canonical);
     if (!job || changed) {
       TRANCHE_ASSIGN(const Stored stored, StoredOf(*state_, run.id));
       if (!IsBinding(stored)) {

@@ -1,6 +1,7 @@
 // StateJournal: the journal of one store, kept in the run's local state.
 #pragma once
 
+#include <ranges>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,19 @@ class StateJournal : public Journal {
   }
   Status SetNote(std::string_view name, std::string_view value) override {
     return state_.SetNote(run_, store_, name, value);
+  }
+  Result<std::optional<int64_t>> FinishedAfter(std::string_view run, bool itself) override {
+    TRANCHE_ASSIGN(auto runs, state_.Runs());
+    for (const RunRecord& known : runs | std::views::reverse) {
+      const bool is_it = known.id == run;
+      if (is_it && !itself) break;
+      if (known.state == RunState::kFinished) {
+        TRANCHE_ASSIGN(const auto after, state_.Note(known.id, store_, kAfter));
+        if (is_it || after == run) return known.number;
+      }
+      if (is_it) break;
+    }
+    return std::nullopt;
   }
 
  private:

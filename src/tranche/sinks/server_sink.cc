@@ -390,7 +390,15 @@ Status ServerStore::PrepareLane(Lane& lane, SinkContext& context) {
     TRANCHE_TRY(lane.session->EndSessions(application_, lane.lost));
     lane.lost = 0;
   }
-  lane.ledger = ledger_->On(*lane.session);
+  {
+    const std::scoped_lock lock(mutex_);
+    lane.ledger = ledger_->On(*lane.session);
+  }
+  if (Status kept = lane.ledger->CheckKept(); !kept) {
+    const std::scoped_lock lock(mutex_);
+    TRANCHE_TRY(ledger_->NoteCommitted(context, 0));  // so that the next start refuses as well
+    return kept;
+  }
   lane.writer = std::make_unique<ServerWriter>(*lane.session, loaded_, options_, *lane.rows);
   return lane.writer->Prepare();
 }
@@ -442,6 +450,9 @@ Result<WriteReport> ServerStore::Attempt(Lane& lane, const Batch& batch, ServerW
     const bool fenced = claim.outcome == sql::Ledger::Claimed::kFenced;
     report.outcome = fenced ? Outcome::kFenced : Outcome::kAlreadyCommitted;
     TRANCHE_TRY(lane.session->Execute("ROLLBACK"));
+    if (fenced) return report;
+    const std::scoped_lock lock(mutex_);
+    TRANCHE_TRY(ledger_->NoteCommitted(context, batch.span.rows()));
     return report;
   }
   TRANCHE_TRY(Failpoint("batch.claimed"));
@@ -527,6 +538,7 @@ Result<std::optional<Sink::StoredBatch>> ServerStore::BatchOf(SinkContext& conte
 }  // namespace
 
 void SetServerStore(SinkSpec& spec, Field url, sql::MakeServer make) {
+  spec.server = url.name;
   SetServerStore(spec, std::vector{std::move(url)},
                  [make](const Options& options, const std::string& schema) {
                    return sql::ServerOf(make, options, schema);

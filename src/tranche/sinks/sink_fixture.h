@@ -38,6 +38,7 @@ class MemoryJournal : public Journal {
     notes.insert_or_assign(std::string(name), std::string(value));
     return {};
   }
+  Result<std::optional<int64_t>> FinishedAfter(std::string_view, bool) override { return std::nullopt; }
   std::vector<Entry> entries;
   std::map<std::string, std::string, std::less<>> notes;
 };

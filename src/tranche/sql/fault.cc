@@ -19,6 +19,7 @@ constexpr Class kClasses[] = {
     {"54000", Fault::Kind::kRow},    // an index takes no row as large as this
     {"42501", Fault::Kind::kFatal},  // no right, and row-level security
     {"40", Fault::Kind::kAgain},     // serialization, deadlock
+    {"25P02", Fault::Kind::kAgain},  // the transaction has failed before, and nobody heard of it
     {"53", Fault::Kind::kAgain},     // disk, memory, connections
     {"55P03", Fault::Kind::kAgain},  // lock not available
     {"55006", Fault::Kind::kAgain},  // object in use

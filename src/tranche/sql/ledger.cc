@@ -185,6 +185,11 @@ Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& ru
                   store_, row[5].value_or("?"))
           .Hint(fmt::format("finish it there, with its .tranche folder; {}", kTrust));
     }
+    if (!same_run && !context.trust_target && !context.again) {
+      TRANCHE_ASSIGN(const auto lost, context.journal->FinishedAfter(row[1].value_or(""), !finished));
+      if (lost) return Lost(*lost);
+    }
+    if (!same_run) TRANCHE_TRY(context.journal->SetNote(Journal::kAfter, row[1].value_or("")));
     if (same_run && finished) {
       run.state = State::kFinished;
       run.opened.published = true;
@@ -217,12 +222,7 @@ Status Ledger::Enter(const SinkContext& context, std::string_view table, Run& ru
   }
   TRANCHE_ASSIGN(auto seen, context.journal->Note(kSeen));
   if (seen && !context.trust_target) {
-    return Fail(Code::kData,
-                "store '{}': the target no longer knows of this run, which has stored batches there", store_)
-        .Hint(
-            "was it restored, emptied or replaced? Begin a new run with --again, or store all of this one "
-            "once more with "
-            "--trust-target");
+    return Unknown();
   }
   TRANCHE_TRY(connection_->Execute(
       "INSERT INTO tranche_run VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'new', 0, 0, 0, 0, 0, 0, $10, "
@@ -247,22 +247,55 @@ Status Ledger::ReadCommitted(const SinkContext& context, Opened& opened) {
       }));
   committed_ = opened.committed.rows();
   TRANCHE_ASSIGN(auto seen, context.journal->Note(kSeen));
-  if (int64_t before = ToNumber(seen); committed_ < before && !context.trust_target) {
-    return Fail(Code::kData, "store '{}' has {} rows of this run, but {} were seen committed there", store_,
-                committed_, before)
-        .Hint(
-            "was it restored from an older copy? Begin a new run with --again, or store the missing rows "
-            "once more with "
-            "--trust-target");
-  }
-  return {};
+  return context.trust_target ? Status() : CheckSeen(committed_, ToNumber(seen));
+}
+
+Status Ledger::CheckSeen(int64_t there, int64_t seen) const {
+  if (there >= seen) return {};
+  return Fail(Code::kData, "store '{}' has {} rows of this run, but {} were seen committed there", store_,
+              there, seen)
+      .Hint(
+          "has a standby taken over that had not got them, or was it restored from an older copy? Store the "
+          "missing rows once more with --trust-target, or begin a new run with --again");
+}
+
+Error Ledger::Lost(int64_t run) const {
+  return Fail(Code::kData, "store '{}': run {} is finished here, and the target has lost it or its end",
+              store_, run)
+      .Hint(
+          "has a standby taken over that had not got it, or was it restored from an older copy? Bring the "
+          "target back to where it was; or store all inputs once more with --again; or go on without the "
+          "rows "
+          "that are lost with --trust-target");
+}
+
+Error Ledger::Unknown() const {
+  return Fail(Code::kData,
+              "store '{}': the target no longer knows of this run, which has stored batches there", store_)
+      .Hint(
+          "has a standby taken over that had not got them, or was it restored, emptied or replaced? Store "
+          "all "
+          "of this run once more with --trust-target, or begin a new one with --again");
+}
+
+Status Ledger::CheckKept() {
+  TRANCHE_ASSIGN(const Columns columns, connection_->ColumnsOf(kLedgerTables[0]));
+  if (columns.empty()) return Unknown();
+  TRANCHE_ASSIGN(auto rows,
+                 connection_->Query("SELECT epoch, (SELECT coalesce(sum(sent), 0) FROM tranche_batch "
+                                    "WHERE run_id = $1 AND store = $2) FROM tranche_run WHERE "
+                                    "job_key = $3 AND store = $2",
+                                    {Text(run_), Text(store_), Text(job_key_)}));
+  if (rows.empty() || ToNumber(rows[0][0]) < epoch_) return Unknown();
+  return ToNumber(rows[0][0]) > epoch_ ? Status() : CheckSeen(ToNumber(rows[0][1]), committed_);
 }
 
 Status Ledger::NoteCommitted(const SinkContext& context, int64_t rows) {
   constexpr int64_t kEvery = 1'000'000'000;
+  const bool first = committed_ == 0;
   committed_ += rows;
   int64_t now = context.clock->SteadyNanos();
-  if (rows > 0 && now - noted_at_ < kEvery) return {};
+  if (rows > 0 && !first && now - noted_at_ < kEvery) return {};
   noted_at_ = now;
   return context.journal->SetNote(kSeen, std::to_string(committed_));
 }
@@ -370,6 +403,7 @@ Result<Sink::Totals> Ledger::Sum(int64_t rows) {
                          "store = $2) spans",
                          {Text(run_), Text(store_)}));
   const TextRow& sum = sums.at(0);
+  TRANCHE_TRY(CheckSeen(ToNumber(sum[0]), committed_));
   return Sink::Totals{ToCounts(sum, 0), ToNumber(sum[5]) == rows && ToNumber(sum[6]) == 0, std::nullopt};
 }
 

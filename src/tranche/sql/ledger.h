@@ -43,7 +43,8 @@ class Ledger {
 
   // Makes the tables where they are missing (else the caller has: where that ends a transaction), enters this
   // run or raises its epoch, and reads what it has committed. Refuses what could double or lose rows: another
-  // local state's unfinished run, another stage, spans that are gone. `table` is the target, for people.
+  // local state's unfinished run, another stage, spans or finished runs that are gone. `table` is the target,
+  // for people.
   Result<Run> Open(const SinkContext& context, std::string_view table);
 
   Status MakeTables();
@@ -63,10 +64,13 @@ class Ledger {
   Status AddRejects(const std::vector<Reject>& rejects);
   Status Record(Span span, const Counts& counts);
 
-  // After a COMMIT of `rows` more rows (0: of Open): notes in the local state, once a second, how many rows
-  // were seen to be committed, so that a target that was restored from an older copy is found out by the next
-  // Open.
+  // After a COMMIT of `rows` more rows (0: of Open): notes in the local state, at the first and once a
+  // second, how many rows were seen to be committed, so that another target, or one that was restored from an
+  // older copy, is found out by the next Open.
   Status NoteCommitted(const SinkContext& context, int64_t rows);
+  // On a new session in mid-run: refuses a server that has not got what was seen committed, such as a standby
+  // that has taken over. A batch that is stored behind rows that are gone would let them overwrite it later.
+  Status CheckKept();
 
   // Whether the run is finished there: by a COMMIT whose answer was lost. In a transaction on a server it
   // waits for one that is still under way.
@@ -87,7 +91,10 @@ class Ledger {
   Status Enter(const SinkContext& context, std::string_view table, Run& run);
   Status ReadCommitted(const SinkContext& context, Opened& opened);
   Status CheckComplete(const Opened& opened, const SinkContext& context);
-  Status Forget(const std::string& run);  // its batch rows go
+  Status CheckSeen(int64_t there, int64_t seen) const;  // rows
+  Error Lost(int64_t run) const;                        // a finished one
+  Error Unknown() const;                                // of this run the target knows nothing
+  Status Forget(const std::string& run);                // its batch rows go
 
   SqlConnection* connection_;
   Clock* clock_ = nullptr;

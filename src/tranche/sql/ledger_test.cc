@@ -10,11 +10,16 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 class NoJournal : public Journal {
+ public:
   Result<std::vector<Entry>> Entries() override { return std::vector<Entry>{}; }
   Status Add(const Entry&, const std::vector<Reject>&) override { return {}; }
   Status Remove(Span) override { return {}; }
   Result<std::optional<std::string>> Note(std::string_view) override { return std::nullopt; }
   Status SetNote(std::string_view, std::string_view) override { return {}; }
+  Result<std::optional<int64_t>> FinishedAfter(std::string_view run, bool itself) override {
+    return run == "run1" && itself ? std::optional(finished) : std::nullopt;
+  }
+  std::optional<int64_t> finished = {};  // number of run1
 };
 
 class LedgerTest : public testing::Test {
@@ -93,6 +98,36 @@ TEST_F(LedgerTest, AnotherMachinesUnfinishedRun) {
   context_.run_id = "run2";
   EXPECT_THAT(Ledger(*connection_).Open(context_, "t").error().ToString(), HasSubstr("--trust-target"));
   context_.again = true;
+  EXPECT_EQ(Ledger(*connection_).Open(context_, "t")->abandoned, "run1");
+}
+
+TEST_F(LedgerTest, ATargetThatHasLostCommits) {
+  Ledger ledger(*connection_);
+  ASSERT_TRUE(ledger.Open(context_, "t"));
+  ASSERT_TRUE(Commit(ledger, {0, 10}));
+  ASSERT_TRUE(ledger.NoteCommitted(context_, 10));
+  EXPECT_TRUE(ledger.CheckKept());
+  auto after = [&](const char* sql) {
+    EXPECT_TRUE(connection_->Execute(sql));
+    const Status kept = ledger.CheckKept();
+    return kept ? "" : kept.error().ToString();
+  };
+  EXPECT_THAT(after("DELETE FROM tranche_batch"), HasSubstr("0 rows of this run, but 10 were seen"));
+  EXPECT_THAT(ledger.Sum(10).error().ToString(), HasSubstr("--trust-target"));
+  EXPECT_EQ(after("UPDATE tranche_run SET epoch = 2"), "");  // fenced, as the next claim says
+  EXPECT_THAT(after("UPDATE tranche_run SET epoch = 0"), HasSubstr("no longer knows of this run"));
+  EXPECT_THAT(after("DELETE FROM tranche_run"), HasSubstr("no longer knows of this run"));
+  EXPECT_THAT(after("DROP TABLE tranche_run"), HasSubstr("no longer knows of this run"));
+}
+
+TEST_F(LedgerTest, ATargetThatHasLostAFinishedRun) {
+  ASSERT_TRUE(Ledger(*connection_).Open(context_, "t"));
+  journal_.finished = 7;
+  context_.run_id = "run2";
+  context_.run_number = 8;
+  EXPECT_THAT(Ledger(*connection_).Open(context_, "t").error().ToString(),
+              HasSubstr("run 7 is finished here"));
+  context_.trust_target = true;
   EXPECT_EQ(Ledger(*connection_).Open(context_, "t")->abandoned, "run1");
 }
 

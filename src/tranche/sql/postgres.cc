@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ranges>
 
 #include <arrow/record_batch.h>
 
@@ -13,7 +14,16 @@
 namespace tranche::sql {
 namespace {
 
-constexpr size_t kCopyBytes = 256 << 10;  // sent at a time
+constexpr size_t kCopyBytes = 256 << 10;                     // sent at a time
+constexpr Duration kHostTimeout = std::chrono::seconds(10);  // of one of several hosts, for the next one
+
+// A host, a port and the like are lists where a url names several servers.
+std::vector<std::string> PartsOf(std::string_view list) {
+  std::vector<std::string> parts;
+  for (const auto part : std::views::split(list, ',')) parts.emplace_back(part.begin(), part.end());
+  if (parts.empty()) parts.emplace_back();
+  return parts;
+}
 
 std::string Cell(const PGresult& result, int row, int column) {
   return {PQgetvalue(&result, row, column), static_cast<size_t>(PQgetlength(&result, row, column))};
@@ -31,9 +41,6 @@ class PostgresSession : public PostgresStatements {
   // Of SqlConnection.
   Result<int64_t> Execute(std::string_view sql, const std::vector<Value>& values) override {
     TRANCHE_ASSIGN(PostgresResult result, connection_.Run(sql, values));
-    if (sql == "COMMIT" && std::string_view(PQcmdStatus(result.get())) != "COMMIT") {
-      return Fail(Code::kInternal, "the server answered COMMIT by {}", PQcmdStatus(result.get()));
-    }
     return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
   }
   Result<std::vector<TextRow>> Query(std::string_view sql, const std::vector<Value>& values) override {
@@ -188,7 +195,13 @@ class PostgresServer : public Server {
                                                  std::optional<Duration> timeout, Fault* fault) override {
     PostgresParameters parameters = parameters_;
     parameters.emplace_back("application_name", application);
-    auto session = std::make_unique<PostgresSession>(timeout.value_or(kAnswerTimeout));
+    const Duration longest = timeout.value_or(kAnswerTimeout);
+    if (Get("connect_timeout").empty()) {
+      const Duration one = hosts().size() > 1 ? std::min(longest, kHostTimeout) : longest;
+      const auto seconds = std::chrono::ceil<std::chrono::seconds>(one).count();
+      parameters.emplace_back("connect_timeout", std::to_string(seconds));
+    }
+    auto session = std::make_unique<PostgresSession>(longest);
     Status opened = session->Open(parameters, options_.schema);
     if (!opened) {
       if (fault != nullptr) *fault = session->fault();
@@ -208,11 +221,17 @@ class PostgresServer : public Server {
   std::string Describe() const override {
     return fmt::format("{}/{}", Get("host").empty() ? "localhost" : Get("host"), Get("dbname"));
   }
+  // Several servers are one database, in whatever order they are named.
   std::string target() const override {
-    return fmt::format("postgres {}:{}/{}/{}", Get("host"), Get("port"), Get("dbname"), options_.schema);
+    const std::vector<std::string> ports = PartsOf(Get("port"));
+    std::vector<std::string> places = hosts();
+    for (size_t i = 0; i < places.size(); ++i) places[i] += ":" + ports[std::min(i, ports.size() - 1)];
+    std::ranges::sort(places);
+    return fmt::format("postgres {}/{}/{}", fmt::join(places, ","), Get("dbname"), options_.schema);
   }
 
  private:
+  std::vector<std::string> hosts() const { return PartsOf(Get(Get("host").empty() ? "hostaddr" : "host")); }
   std::string Get(std::string_view name) const {
     for (const auto& [key, value] : parameters_) {
       if (key == name) return value;
@@ -246,10 +265,11 @@ Result<std::unique_ptr<Server>> MakePostgres(const ServerUrl& options) {
   if (!given("host") && !given("hostaddr")) parameters.emplace_back("host", "localhost");
   if (!given("port")) parameters.emplace_back("port", "5432");
   if (given("password") && !options.secret) return PlainPassword();
-  std::string host, user;
+  std::string user;
+  bool local = true;
   for (const auto& [name, value] : parameters) {
-    if (name == "host") host = value;
     if (name == "user") user = value;
+    if (name == "host" || name == "hostaddr") local = local && std::ranges::all_of(PartsOf(value), IsLocal);
   }
   if (!given("dbname")) {
     if (user.empty()) return Fail(Code::kJob, "the url names no database").Hint("write …@host:5432/database");
@@ -257,9 +277,8 @@ Result<std::unique_ptr<Server>> MakePostgres(const ServerUrl& options) {
   }
   if (!given("sslmode")) {
     const bool named = given("sslrootcert");
-    parameters.emplace_back("sslmode", IsLocal(host) && !named ? "prefer" : "verify-full");
-    if (!IsLocal(host) && !named)
-      parameters.emplace_back("sslrootcert", "/etc/ssl/certs/ca-certificates.crt");
+    parameters.emplace_back("sslmode", local && !named ? "prefer" : "verify-full");
+    if (!local && !named) parameters.emplace_back("sslrootcert", "/etc/ssl/certs/ca-certificates.crt");
   }
   for (const auto& [name, value] :
        std::initializer_list<std::pair<const char*, const char*>>{{"keepalives", "1"},

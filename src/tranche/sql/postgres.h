@@ -11,9 +11,9 @@
 
 namespace tranche::sql {
 
-// `url`: postgres://user:password@host:port/database?sslmode=…, or host=… dbname=…
-// Checks the url. TLS with the server's name verified unless it is a loopback address or a socket, or the url
-// says otherwise by sslmode.
+// `url`: postgres://user:password@host:port/database?sslmode=…, or host=… dbname=…; several hosts are tried
+// in their order. Checks the url. TLS with the server's name verified unless all of them are loopback
+// addresses or sockets, or the url says otherwise by sslmode.
 Result<std::unique_ptr<Server>> MakePostgres(const ServerUrl& options);
 
 // Of Server.

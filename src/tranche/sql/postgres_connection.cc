@@ -46,13 +46,8 @@ Status PostgresConnection::Open(const PostgresParameters& parameters) {
   names.push_back(nullptr);
   values.push_back(nullptr);
   fault_ = {};
-  connection_.reset(PQconnectStartParams(names.data(), values.data(), /*expand_dbname=*/0));
-  PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-  while (connection_ && PQstatus(connection_.get()) != CONNECTION_BAD && status != PGRES_POLLING_OK) {
-    if (status == PGRES_POLLING_FAILED) break;
-    TRANCHE_TRY(Wait(status == PGRES_POLLING_READING ? POLLIN : POLLOUT));
-    status = PQconnectPoll(connection_.get());
-  }
+  // Not PQconnectStart: that never goes on from a host that says nothing to the next one.
+  connection_.reset(PQconnectdbParams(names.data(), values.data(), /*expand_dbname=*/0));
   if (!connection_ || PQstatus(connection_.get()) != CONNECTION_OK) {
     const std::string message = connection_ ? Trim(PQerrorMessage(connection_.get())) : "no memory";
     fault_.kind = Fault::Kind::kLost;
@@ -155,7 +150,10 @@ Error PostgresConnection::Failed(const PGresult& result) {
       Fail(fault_.kind == Fault::Kind::kRow ? Code::kData : Code::kOutside, "{}", Trim(message.c_str()));
   if (state == "53100") error.hint = "the server's disk is full: free it";
   if (state == "42501") error.hint = "ask the owner of the database for the right, then run this again";
-  if (state == "25006") error.hint = "the server takes no writes: is it a standby?";
+  if (state == "25006")
+    error.hint =
+        "the server takes no writes: is it a standby? Name all servers in the url, and "
+        "target_session_attrs=read-write";
   return error;
 }
 
@@ -181,7 +179,13 @@ Result<PostgresResult> PostgresConnection::Finish() {
 
 Result<PostgresResult> PostgresConnection::Run(std::string_view sql, const std::vector<Value>& values) {
   TRANCHE_TRY(Send(sql, values));
-  return Finish();
+  TRANCHE_ASSIGN(PostgresResult result, Finish());
+  const std::string_view tag = PQcmdStatus(result.get());
+  if (sql == "COMMIT" && tag != "COMMIT") {  // of a transaction that had failed, and nobody heard of it
+    fault_ = {.kind = Fault::Kind::kAgain, .code = "25P02"};
+    return Fail(Code::kOutside, "the server answered COMMIT by {}", tag);
+  }
+  return result;
 }
 
 Status PostgresConnection::Each(std::string_view sql, const std::vector<Value>& values,
