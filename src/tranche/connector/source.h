@@ -15,6 +15,7 @@
 
 #include "tranche/base/clock.h"
 #include "tranche/base/file.h"
+#include "tranche/base/log.h"
 #include "tranche/base/result.h"
 #include "tranche/batch/batch.h"
 #include "tranche/connector/engine.h"
@@ -46,6 +47,7 @@ struct SourceContext {
   const std::set<std::string>* unused = nullptr;  // columns that the query does not use: they cannot be bad
   const Increment* increment = nullptr;           // of sources whose spec takes one
   std::string mark;                               // Split::mark of the last finished run; empty: none
+  Logger* log = nullptr;
   bool places = false;  // the scan yields kFileColumn and kLineColumn too; of sources whose places() is true
   // As in SinkContext: for what is reached over a network.
   std::function<bool(int attempt)> try_again;

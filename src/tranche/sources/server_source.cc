@@ -23,7 +23,6 @@ using sql::ServerSession;
 constexpr Duration kTimeout = std::chrono::minutes(10);  // for the first row of a query
 constexpr int64_t kPartBytes = 8 << 20;
 constexpr unsigned kMostParts = 8;
-constexpr std::string_view kApplication = "tranche";
 
 // `$name` as literals of the server's.
 std::string WithLiterals(std::string_view text, const Parameters& parameters, const sql::Server& server) {
@@ -41,7 +40,7 @@ std::string WithLiterals(std::string_view text, const Parameters& parameters, co
 Result<std::unique_ptr<ServerSession>> ConnectAgain(sql::Server& server, const SourceContext& context) {
   for (int attempt = 1;; ++attempt) {
     sql::Fault fault;
-    auto session = server.Connect(std::string(kApplication), context.timeout.value_or(kTimeout), &fault);
+    auto session = server.Connect(std::string(sql::kApplication), context.timeout.value_or(kTimeout), &fault);
     if (session || !sql::IsTransient(fault) || !context.try_again || !context.try_again(attempt)) {
       return session;
     }
@@ -50,14 +49,14 @@ Result<std::unique_ptr<ServerSession>> ConnectAgain(sql::Server& server, const S
 
 // What the readers of one scan share with their source.
 struct Reading {
-  std::vector<std::shared_ptr<ReadCount>> counts;  // one a reader
-  std::atomic<bool> lost = false;                  // a server went away, which may be back
+  std::vector<std::unique_ptr<ServerSession>> sessions;  // one a reader, which takes it; empty: it connects
+  std::vector<std::shared_ptr<ReadCount>> counts;        // one a reader
+  std::atomic<bool> lost = false;                        // a server went away, which may be back
 };
 
 struct Answer {
   std::string query;
-  std::string moment;  // empty: that of the query itself
-  std::string where;   // for people: the database and the table
+  std::string where;  // for people: the database and the table
   std::vector<AnswerColumn> columns;
   std::shared_ptr<arrow::Schema> schema;
   bool careful = false;
@@ -68,9 +67,11 @@ class ServerReader : public Reader {
  public:
   using Session = std::unique_ptr<ServerSession>;
 
-  ServerReader(std::shared_ptr<const Answer> answer, std::function<Result<Session>()> connect,
-               std::shared_ptr<Reading> reading, std::shared_ptr<ReadCount> count)
+  ServerReader(std::shared_ptr<const Answer> answer, Session session,
+               std::function<Result<Session>()> connect, std::shared_ptr<Reading> reading,
+               std::shared_ptr<ReadCount> count)
       : answer_(std::move(answer)),
+        session_(std::move(session)),
         connect_(std::move(connect)),
         reading_(std::move(reading)),
         count_(std::move(count)) {}
@@ -97,8 +98,9 @@ class ServerReader : public Reader {
  private:
   // By the thread that reads.
   Status Open() {
-    TRANCHE_ASSIGN(session_, connect_());
-    if (!answer_->moment.empty()) TRANCHE_TRY(Noted(session_->ReadMoment(answer_->moment)));
+    if (session_ == nullptr) {
+      TRANCHE_ASSIGN(session_, connect_());
+    }
     TRANCHE_ASSIGN(rows_, Noted(session_->Read(answer_->query, answer_->columns, answer_->careful)));
     return {};
   }
@@ -136,8 +138,8 @@ class ServerReader : public Reader {
   }
 
   std::shared_ptr<const Answer> answer_;
-  std::function<Result<Session>()> connect_;
   Session session_;
+  std::function<Result<Session>()> connect_;
   std::unique_ptr<sql::ServerAnswer> rows_;  // goes before its session
   std::shared_ptr<Reading> reading_;
   std::shared_ptr<ReadCount> count_;
@@ -244,12 +246,8 @@ class ServerSource : public CarefulSource {
   }
   tranche::Place Place() const { return options_.PlaceOf(table_.table.empty() ? "query" : "table"); }
 
-  std::string Quoted() const {
-    return (table_.schema.empty() ? "" : QuoteName(table_.schema) + ".") + QuoteName(table_.table);
-  }
-
   std::string Select(const SourceContext& context) const {
-    if (!table_.table.empty()) return "SELECT * FROM " + Quoted();
+    if (!table_.table.empty()) return "SELECT * FROM " + table_.quoted();
     Parameters parameters = context.parameters != nullptr ? *context.parameters : Parameters();
     parameters["mark"] = {.text = mark_};
     return WithLiterals(options_.Sql("query").text, parameters, *server_);
@@ -284,16 +282,15 @@ class ServerSource : public CarefulSource {
   // `value` less the overlap, as text.
   static Result<std::string> Earlier(const std::string& value, const AnswerColumn& column,
                                      const SourceContext& context);
-  // Which parts of the table there are, and the moment that their readers share.
-  Result<std::vector<std::string>> MakeParts(SourceContext& context, std::string* moment);
+  // Conditions that cut the table, and a session for each, which see it at one moment: or one, of all rows.
+  Result<std::vector<std::string>> MakeParts(SourceContext& context);
 
   std::unique_ptr<sql::Server> server_;
   sql::TableName table_;
   Options options_;
   std::vector<AnswerColumn> columns_of_answer_;
-  std::string where_;                      // a condition on the rows
-  std::string mark_;                       // ${mark} in a query
-  std::unique_ptr<ServerSession> moment_;  // keeps it
+  std::string where_;  // a condition on the rows
+  std::string mark_;   // ${mark} in a query
   Registration reader_;
   std::shared_ptr<Reading> reading_;
   std::function<bool(int)> try_again_;
@@ -356,31 +353,43 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
                .condition = beyond("<=", most) + (from.empty() ? "" : " AND " + from)};
 }
 
-Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context, std::string* moment) {
-  if (table_.table.empty() || careful_) return std::vector<std::string>{};
-  TRANCHE_ASSIGN(moment_, ConnectAgain(*server_, context));
-  auto parts = [&]() -> Result<std::vector<std::string>> {
-    TRANCHE_ASSIGN(*moment, moment_->ReadMoment(""));
-    if (moment->empty()) return std::vector<std::string>{};
-    const auto most = std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kMostParts);
-    return moment_->Parts(Quoted(), kPartBytes, static_cast<int>(most));
-  }();
-  if (!parts && sql::IsTransient(moment_->fault())) reading_->lost = true;
-  return parts;
+Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context) {
+  auto& sessions = reading_->sessions;
+  sessions.resize(1);
+  if (table_.table.empty() || careful_) return std::vector<std::string>{""};
+  TRANCHE_ASSIGN(auto first, ConnectAgain(*server_, context));
+  const auto most = std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kMostParts);
+  auto parts = first->Parts(table_, kPartBytes, static_cast<int>(most));
+  if (!parts) {
+    if (sql::IsTransient(first->fault())) reading_->lost = true;
+    return std::move(parts).error();
+  }
+  std::optional<std::string> problem = parts->problem;
+  if (parts->conditions.size() > 1) {
+    sessions.resize(parts->conditions.size());
+    const Status connected = sql::SideBySide(sessions.size(), [&](size_t i) -> Status {
+      TRANCHE_ASSIGN(sessions[i],
+                     server_->Connect(std::string(sql::kApplication), context.timeout.value_or(kTimeout)));
+      return {};
+    });
+    problem = connected ? first->ShareMoment(table_, sessions) : std::optional(connected.error().message);
+    if (!problem) return std::move(parts->conditions);
+    if (connected) first.reset();
+    sessions.clear();
+    sessions.resize(1);
+  }
+  if (context.log != nullptr && !problem->empty()) {
+    context.log->Debug("a table is read by one session", {{"table", Described()}, {"because", *problem}});
+  }
+  sessions[0] = std::move(first);
+  return std::vector<std::string>{""};
 }
 
 Result<SqlText> ServerSource::Scan(SourceContext& context) {
   reading_ = std::make_shared<Reading>();
   try_again_ = context.try_again;
   reader_ = {};
-  moment_.reset();
-  std::string moment;
-  TRANCHE_ASSIGN(auto parts, MakeParts(context, &moment));
-  if (parts.size() < 2) {
-    parts = {""};
-    moment.clear();
-    moment_.reset();
-  }
+  TRANCHE_ASSIGN(const auto parts, MakeParts(context));
   Answer common{.where = fmt::format("{}: {}", server_->Describe(), Described()),
                 .careful = careful_,
                 .complaint = Complaint(input_)};
@@ -405,10 +414,8 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
   if (careful_) PlaceColumns::AddFields(fields);
   common.schema = arrow::schema(std::move(fields));
 
-  std::vector<std::shared_ptr<const Answer>> answers;
-  for (const std::string& part : parts) {
+  auto answer_of = [&](const std::string& part) -> std::shared_ptr<const Answer> {
     auto answer = std::make_shared<Answer>(common);
-    answer->moment = moment;
     answer->query = Select(context);
     std::string condition = where_;
     if (!part.empty()) condition += (condition.empty() ? "" : " AND ") + part;
@@ -417,17 +424,27 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
                           ? fmt::format("SELECT * FROM ({}\n) AS asked WHERE {}", answer->query, condition)
                           : fmt::format("{} WHERE {}", answer->query, condition);
     }
-    answers.push_back(std::move(answer));
+    return answer;
+  };
+  std::vector<std::shared_ptr<const Answer>> answers;
+  for (const std::string& part : parts) {
+    answers.push_back(answer_of(part));
     reading_->counts.push_back(std::make_shared<ReadCount>());
   }
   auto connect = [&server = *server_,
                   again = SourceContext{.try_again = context.try_again, .timeout = context.timeout}] {
     return ConnectAgain(server, again);
   };
-  ReaderFactory factory = [answers, connect, reading = reading_]() -> Result<std::unique_ptr<Reader>> {
+  ReaderFactory factory = [answers, whole = answer_of(""), connect,
+                           reading = reading_]() -> Result<std::unique_ptr<Reader>> {
+    auto sessions = std::exchange(reading->sessions, {});
+    if (sessions.empty()) {  // a query that reads it again, as a recursive one does
+      return std::make_unique<ServerReader>(whole, nullptr, connect, reading, reading->counts[0]);
+    }
     std::vector<std::unique_ptr<Reader>> readers;
     for (size_t i = 0; i < answers.size(); ++i) {
-      readers.push_back(std::make_unique<ServerReader>(answers[i], connect, reading, reading->counts[i]));
+      readers.push_back(std::make_unique<ServerReader>(answers[i], std::move(sessions[i]), connect, reading,
+                                                       reading->counts[i]));
     }
     if (readers.size() == 1) return std::move(readers.front());
     return Prefetch(std::move(readers));

@@ -7,6 +7,7 @@
 #include "tranche/base/failpoint.h"
 #include "tranche/base/hash.h"
 #include "tranche/sql/mariadb_connection.h"
+#include "tranche/sql/mariadb_parts.h"
 #include "tranche/sql/mariadb_read.h"
 
 namespace tranche::sql {
@@ -38,9 +39,11 @@ class MariaDbSession : public ServerSession {
   MariaDbSession(Duration timeout, std::string database)
       : connection_(timeout), database_(std::move(database)) {}
 
-  // A session holds a lock by which others find it: the server's list of processes has no name for it.
+  // A session that may have to be ended holds a lock by which others find it: the server's list of processes
+  // has no name for it.
   Status Open(const MariaDbParameters& parameters, const std::string& application) {
     TRANCHE_TRY(connection_.Open(parameters, application));
+    if (application == kApplication) return {};
     for (int place = 0; place < kMostSessions; ++place) {
       TRANCHE_ASSIGN(auto got, Query("SELECT GET_LOCK($1, 0)", {Text(PlaceOf(application, place))}));
       if (got.at(0).at(0) == "1") return {};
@@ -90,16 +93,18 @@ class MariaDbSession : public ServerSession {
   }
   Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& mark) override;
 
-  // Its moment cannot be shared: a table is read by one session.
   Result<SchemaTables> Tables(const std::string& schema) override;
-  Result<std::string> ReadMoment(const std::string&) override { return std::string(); }
   Result<std::vector<AnswerColumn>> Describe(const std::string& query) override {
     std::vector<std::string> names;
     TRANCHE_ASSIGN(const auto fields, connection_.Describe(query, names));
     return MariaDbColumns(fields, names);
   }
-  Result<std::vector<std::string>> Parts(const std::string&, int64_t, int) override {
-    return std::vector<std::string>{};
+  Result<TableParts> Parts(const TableName& table, int64_t bytes, int most) override {
+    return MariaDbParts(*this, table, bytes, most);
+  }
+  std::optional<std::string> ShareMoment(
+      const TableName& table, const std::vector<std::unique_ptr<ServerSession>>& sessions) override {
+    return ShareMariaDbMoment(*this, table, sessions);
   }
   Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
                                              const std::vector<AnswerColumn>& columns,

@@ -9,11 +9,8 @@
 namespace tranche::sql {
 namespace {
 
-struct Pair {
-  std::string_view engine;
-  std::string_view made;  // the type of a column that is made for it
-};
-constexpr Pair kMade[] = {
+// The engine's type, and that of a column that is made for it.
+constexpr std::pair<std::string_view, std::string_view> kMariaDbMade[] = {
     {"\"NULL\"", "int"},
     {"BOOLEAN", "boolean"},
     {"TINYINT", "tinyint"},
@@ -39,7 +36,7 @@ constexpr Pair kMade[] = {
     {"JSON", "json"},
 };
 
-bool IsNested(std::string_view type) {
+bool IsNestedOrList(std::string_view type) {
   return type.ends_with(']') || type.starts_with("STRUCT(") || type.starts_with("MAP(") ||
          type.starts_with("UNION(");
 }
@@ -70,7 +67,7 @@ Fit WholeFit(std::string_view type, const TableColumn& column) {
 }
 
 Fit TextFit(std::string_view type, const TableColumn& column) {
-  Fit fit = IsNested(type) ? Fit{.cast = "JSON", .wire = "VARCHAR"} : As(type, "VARCHAR");
+  Fit fit = IsNestedOrList(type) ? Fit{.cast = "JSON", .wire = "VARCHAR"} : As(type, "VARCHAR");
   const std::string_view base = column.base;
   const std::string listed = column.type.substr(std::min(column.type.find('('), column.type.size()));
   if (base == "varchar" || base == "char") {  // blanks behind it would be cut with a note
@@ -115,9 +112,9 @@ Fit DecimalFit(std::string_view type, const TableColumn& column) {
 std::string MariaDbTypeFor(std::string_view type, bool key) {
   if (type.starts_with("DECIMAL(")) return "decimal" + std::string(type.substr(7));
   if (type == "BLOB") return key ? "varbinary(255)" : "longblob";
-  if (IsNested(type)) return "json";
-  for (const Pair& pair : kMade) {
-    if (pair.engine == type) return std::string(pair.made);
+  if (IsNestedOrList(type)) return "json";
+  for (const auto& [engine, made] : kMariaDbMade) {
+    if (engine == type) return std::string(made);
   }
   return key ? "varchar(255)" : "longtext";
 }
