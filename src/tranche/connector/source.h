@@ -48,6 +48,7 @@ struct SourceContext {
   const Increment* increment = nullptr;           // of sources whose spec takes one
   std::string mark;                               // Split::mark of the last finished run; empty: none
   Logger* log = nullptr;
+  bool alone = false;   // no other source of the job: what Plan has opened may stay open until Scan
   bool places = false;  // the scan yields kFileColumn and kLineColumn too; of sources whose places() is true
   // As in SinkContext: for what is reached over a network.
   std::function<bool(int attempt)> try_again;

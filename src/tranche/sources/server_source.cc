@@ -185,6 +185,7 @@ class ServerSource : public CarefulSource {
       more["where"] = range->condition;
       more["mark"] = range->from;
     }
+    if (context.alone) session_ = std::move(session);
     StoreIn(splits, typed, more.dump());
     return splits;
   }
@@ -282,10 +283,17 @@ class ServerSource : public CarefulSource {
   // `value` less the overlap, as text.
   static Result<std::string> Earlier(const std::string& value, const AnswerColumn& column,
                                      const SourceContext& context);
+  // That of Plan, if it is still there, or a new one.
+  Result<std::unique_ptr<ServerSession>> TakeSession(const SourceContext& context) {
+    auto session = std::exchange(session_, nullptr);
+    if (session && session->Query("SELECT 1")) return session;
+    return ConnectAgain(*server_, context);
+  }
   // Conditions that cut the table, and a session for each, which see it at one moment: or one, of all rows.
   Result<std::vector<std::string>> MakeParts(SourceContext& context);
 
   std::unique_ptr<sql::Server> server_;
+  std::unique_ptr<ServerSession> session_;  // from Plan to Scan
   sql::TableName table_;
   Options options_;
   std::vector<AnswerColumn> columns_of_answer_;
@@ -356,8 +364,11 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
 Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context) {
   auto& sessions = reading_->sessions;
   sessions.resize(1);
-  if (table_.table.empty() || careful_) return std::vector<std::string>{""};
-  TRANCHE_ASSIGN(auto first, ConnectAgain(*server_, context));
+  TRANCHE_ASSIGN(auto first, TakeSession(context));
+  if (table_.table.empty() || careful_) {
+    sessions[0] = std::move(first);
+    return std::vector<std::string>{""};
+  }
   const auto most = std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kMostParts);
   auto parts = first->Parts(table_, kPartBytes, static_cast<int>(most));
   if (!parts) {
@@ -366,14 +377,17 @@ Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context)
   }
   std::optional<std::string> problem = parts->problem;
   if (parts->conditions.size() > 1) {
-    sessions.resize(parts->conditions.size());
+    sessions.resize(parts->conditions.size() - (first->reads_along() ? 1 : 0));
     const Status connected = sql::SideBySide(sessions.size(), [&](size_t i) -> Status {
       TRANCHE_ASSIGN(sessions[i],
                      server_->Connect(std::string(sql::kApplication), context.timeout.value_or(kTimeout)));
       return {};
     });
     problem = connected ? first->ShareMoment(table_, sessions) : std::optional(connected.error().message);
-    if (!problem) return std::move(parts->conditions);
+    if (!problem) {
+      if (first->reads_along()) sessions.push_back(std::move(first));
+      return std::move(parts->conditions);
+    }
     if (connected) first.reset();
     sessions.clear();
     sessions.resize(1);

@@ -84,6 +84,7 @@ class PostgresSession : public PostgresStatements {
   Result<TableParts> Parts(const TableName& table, int64_t bytes, int most) override;
   std::optional<std::string> ShareMoment(
       const TableName& table, const std::vector<std::unique_ptr<ServerSession>>& sessions) override;
+  bool reads_along() const override { return true; }
   Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
                                              const std::vector<AnswerColumn>& columns,
                                              bool with_row) override {

@@ -150,6 +150,8 @@ class ServerSession : public SqlConnection {
   // the table. Nothing, or why they see none together: then they are of no use, and it is read by one.
   virtual std::optional<std::string> ShareMoment(const TableName& table,
                                                  const std::vector<std::unique_ptr<ServerSession>>& sessions);
+  // Whether it begins one in this session, too.
+  virtual bool reads_along() const { return false; }
   // Runs a SELECT; the session is in use until the answer has ended. With `with_row` a text of the whole row
   // stands behind the columns.
   virtual Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
