@@ -4,7 +4,10 @@
     tests/servers/mariadb_source_test.py              all
     tests/servers/mariadb_source_test.py -k types     the tests with that in their name
 """
+import os
 import pathlib
+import re
+import subprocess
 import sys
 import threading
 
@@ -13,6 +16,7 @@ from harness import toolset  # noqa: E402
 
 toolset.use()
 from servers.mariadb import MariaDb  # noqa: E402
+from servers.postgres import PASSWORD  # noqa: E402
 from servers.postgres_source_test import Case, goes_on_behind_the_last, same, the_mark_in_a_query  # noqa: E402
 from servers.suite import main  # noqa: E402
 
@@ -54,28 +58,112 @@ def values_without_room_are_rejects(program, server):
         assert rejects[0]["content"] == "17|0000-00-00|4.250000000", rejects[0]
 
 
+def read(case, **environment):
+    """Runs the job: the conditions of the parts that were read, and what was said."""
+    case.sql("SET GLOBAL log_output = 'TABLE'; TRUNCATE mysql.general_log; SET GLOBAL general_log = 1")
+    said = case.succeed("--again", "-v", **environment)
+    case.sql("SET GLOBAL general_log = 0")
+    read = case.sql("SELECT argument FROM mysql.general_log WHERE command_type = 'Query' AND argument LIKE 'SELECT%AS answer'")
+    assert read, "nothing was read"
+    return [found[1] for found in (re.search(r"WHERE (.*)\n\) AS answer$", text) for [text] in read) if found], said
+
+
+def is_cut(conditions):
+    return len(conditions) >= 2 or os.cpu_count() == 1
+
+
 def one_moment_while_others_write(program, server):
+    """Money that is moved from row to row, and rows that take the place of others: sum and count are the same in each moment."""
     with Case(program, server) as case:
-        case.sql("CREATE TABLE money (id int PRIMARY KEY, amount bigint, filler text); INSERT INTO money SELECT seq, 100, repeat('x', 200) "
-                 "FROM seq_0_to_39999")
+        case.sql("CREATE TABLE money (id int PRIMARY KEY, amount bigint, filler text); INSERT INTO money SELECT seq, 100, repeat('x', 400) "
+                 "FROM seq_0_to_59999; ANALYZE TABLE money")
         stop = threading.Event()
 
         def move():
             i = 0
             while not stop.is_set():
                 i += 7919
-                case.sql(f"UPDATE money SET amount = amount + CASE id WHEN {i % 40000} THEN -50 ELSE 50 END "
-                         f"WHERE id IN ({i % 40000}, {39999 - i % 20000})")
+                one, other = i % 60000, 59999 - i % 30000
+                case.sql(f"BEGIN; UPDATE money SET amount = amount - 50 WHERE id = {one}; UPDATE money SET amount = amount + 50 WHERE id = "
+                         f"{other}; INSERT INTO money SELECT 1000000 - id, amount, filler FROM money WHERE id = {i % 60000}; DELETE FROM money "
+                         f"WHERE id = {one}; UPDATE money SET id = 1000000 - id WHERE id = 1000000 - {one}; COMMIT" if one != other else "DO 1")
         mover = threading.Thread(target=move)
         mover.start()
+        cut = 0
         try:
             case.job("table: money", store="sqlite: {path: out.db, table: t, mode: replace}")
-            for _ in range(3):
-                case.succeed("--again")
-                same(case.stored("SELECT count(*), count(DISTINCT id), sum(amount) FROM t"), [(40000, 40000, 4_000_000)])
+            for _ in range(4):
+                conditions, _ = read(case)
+                cut += is_cut(conditions)
+                same(case.stored("SELECT count(*), count(DISTINCT id), sum(amount) FROM t"), [(60000, 60000, 6_000_000)])
         finally:
             stop.set()
             mover.join()
+        assert cut, "it was read by one session each time"
+
+
+def keys_of_every_kind_are_cut(program, server):
+    """Each row once, in parts of about the same size, also where the keys are far from even."""
+    kinds = (("k int PRIMARY KEY", "cast(seq AS signed) - 8000"),
+             ("k bigint unsigned PRIMARY KEY", "CASE WHEN seq <= 3000 THEN seq ELSE 18446744073709551616 - seq * 1000003 END"),
+             ("k bigint PRIMARY KEY", "CASE WHEN seq = 1 THEN -9223372036854775808 WHEN seq = 2 THEN 9223372036854775807 ELSE seq END"),
+             ("k bigint PRIMARY KEY", "cast(floor(pow(1.004, seq)) AS signed) + seq"),
+             ("k int, l bigint unsigned, PRIMARY KEY (k, l)", "CASE WHEN seq % 100 = 0 THEN seq ELSE 7 END, seq * 1000003"),
+             ("k tinyint, l varchar(40), PRIMARY KEY (k, l)", "seq % 5, md5(seq)"),
+             ("k date, l int, PRIMARY KEY (k, l)", "date '9999-12-31' - interval seq % 2 day, -cast(seq AS signed)"),
+             ("k datetime(6), l int, PRIMARY KEY (k, l)", "timestamp '2026-01-01 00:00:00' + interval seq * seq * 0.7 second, seq"),
+             ("k timestamp(3) NOT NULL DEFAULT 0, l int, PRIMARY KEY (k, l)", "timestamp '2026-01-01 00:00:00' + interval seq second, seq"),
+             ("k binary(16) PRIMARY KEY", "unhex(md5(seq))"),
+             ("k varbinary(9) PRIMARY KEY", "CASE WHEN seq = 1 THEN '' ELSE concat(x'ffffffff', seq) END"))
+    with Case(program, server) as case:
+        for number, (columns, values) in enumerate(kinds):
+            case.sql(f'CREATE TABLE "t {number}" ({columns}, n int, filler text); INSERT INTO "t {number}" SELECT {values}, seq, repeat(\'x\', 2000) '
+                     f'FROM seq_1_to_9000; ANALYZE TABLE "t {number}"')
+            case.job(f'table: "t {number}"', beside="prepare: [{select: [n]}]", store=f"sqlite: {{path: out.db, table: t{number}, mode: replace}}")
+            conditions, said = read(case)
+            same(case.stored(f"SELECT n FROM t{number} ORDER BY n"), [(n,) for n in range(1, 9001)])
+            assert is_cut(conditions), f"{columns}: {said}"
+            sizes = [int(case.sql(f'SELECT count(*) FROM "t {number}" WHERE {condition}')[0][0]) for condition in conditions]
+            assert max(sizes, default=0) < 1.5 * 9000 / max(1, len(sizes)), f"{columns}: {sizes} of {conditions}"
+
+
+def what_cannot_be_cut_is_read_by_one(program, server):
+    large = "SELECT seq AS id, repeat('x', 2000) AS filler FROM seq_1_to_9000"
+    with Case(program, server) as case:
+        case.sql(f"CREATE TABLE words (word varchar(40) PRIMARY KEY, filler text); INSERT INTO words SELECT md5(id), filler FROM ({large}) AS l; "
+                 f"CREATE TABLE bare AS {large}; CREATE TABLE old (PRIMARY KEY (id)) ENGINE=MyISAM AS {large}; "
+                 f"CREATE TABLE held (PRIMARY KEY (id)) AS {large}; CREATE VIEW seen AS SELECT * FROM held; "
+                 "CREATE TABLE hollow LIKE held; CREATE TABLE one LIKE held; INSERT INTO one VALUES (7, 'x'); ANALYZE TABLE words, bare, held")
+
+        def expect(table, rows, because, **environment):
+            case.job(f"table: {table}", store="sqlite: {path: out.db, table: t, mode: replace}")
+            conditions, said = read(case, **environment)
+            same(case.stored("SELECT count(*) FROM t"), [(rows,)])
+            if because is None:
+                assert is_cut(conditions), said
+            else:
+                assert not conditions, conditions
+                assert because in said if because and os.cpu_count() > 1 else "one session" not in said, said
+        expect("hollow", 0, "")
+        expect("one", 1, "")
+        expect("words", 9000, "no primary key that begins with")
+        expect("bare", 9000, "no primary key that begins with")
+        expect("old", 9000, "its engine is MyISAM")
+        expect("seen", 9000, "it is a VIEW")
+        expect("held", 9000, None)
+        with subprocess.Popen([*server.client(case.database), "--unbuffered"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+            writer.stdin.write("BEGIN; DELETE FROM held WHERE id < 100; SELECT 'held';\n")
+            writer.stdin.flush()
+            assert [writer.stdout.readline().strip() for _ in range(2)] == ["held", "held"]
+            expect("held", 9000, "Lock wait timeout")
+            writer.stdin.write("ROLLBACK; XA START 'x'; DELETE FROM held WHERE id < 100; XA END 'x'; XA PREPARE 'x';\n")
+        expect("held", 9000, "prepared transactions")
+        case.sql("XA ROLLBACK 'x'")
+        for user, rights, limit, because in (("reader", "SELECT", "", "Access denied"), ("locker", "SELECT, LOCK TABLES", "", None),
+                                             ("lonely", "SELECT, LOCK TABLES", "WITH MAX_USER_CONNECTIONS 1", "max_user_connections")):
+            case.sql(f"CREATE USER '{user}'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL {limit}; "
+                     f"GRANT {rights} ON {case.database}.* TO '{user}'@'127.0.0.1'")
+            expect("held", 9000, because, DATABASE_URL=server.url(case.database, user))
 
 
 def tables_views_and_queries(program, server):
@@ -119,8 +207,8 @@ def mistakes(program, server):
         case.fail(2, "Access denied", DATABASE_URL=server.url(case.database, password="wrong"))
 
 
-TESTS = (every_type_goes_there_and_back, values_without_room_are_rejects, one_moment_while_others_write, tables_views_and_queries,
-         incremental_by_a_column, the_mark_in_a_query, mistakes)
+TESTS = (every_type_goes_there_and_back, values_without_room_are_rejects, one_moment_while_others_write, keys_of_every_kind_are_cut,
+         what_cannot_be_cut_is_read_by_one, tables_views_and_queries, incremental_by_a_column, the_mark_in_a_query, mistakes)
 
 
 if __name__ == "__main__":

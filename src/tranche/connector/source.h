@@ -15,6 +15,7 @@
 
 #include "tranche/base/clock.h"
 #include "tranche/base/file.h"
+#include "tranche/base/log.h"
 #include "tranche/base/result.h"
 #include "tranche/batch/batch.h"
 #include "tranche/connector/engine.h"
@@ -50,6 +51,8 @@ struct SourceContext {
   // and only the rows behind one for which Behind gave this.
   bool ordered = false;
   std::string behind;
+  Logger* log = nullptr;
+  bool alone = false;   // no other source of the job: what Plan has opened may stay open until Scan
   bool places = false;  // the scan yields kFileColumn and kLineColumn too; of sources whose places() is true
   // As in SinkContext: for what is reached over a network.
   std::function<bool(int attempt)> try_again;

@@ -74,6 +74,7 @@ struct RunContext {
             .state = &state,
             .parameters = &job.values,
             .stop = &stop,
+            .log = &log,
             .places = places};
   }
   std::string RunFolder() const { return folder + "/run/" + run.id; }  // standard input is kept there

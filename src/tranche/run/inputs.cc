@@ -93,6 +93,8 @@ SourceContext InputsContext::For(const Job& job, const Input& input) const {
           .scratch = scratch,
           .parameters = parameters,
           .increment = input.increment ? &*input.increment : nullptr,
+          .log = log,
+          .alone = job.inputs.size() == 1,
           .places = places && job.Flows(input.name),
           .try_again =
               [policy = input.retry, stop = stop](int attempt) {

@@ -30,6 +30,7 @@ struct InputsContext {
   State* state = nullptr;
   const Parameters* parameters = nullptr;  // for ${…} in a source's query
   const StopSignal* stop = nullptr;
+  Logger* log = nullptr;
   bool places = false;  // of rows that flow
 
   SourceContext For(const Job& job, const Input& input) const;

@@ -190,7 +190,8 @@ class Runner {
               "anew");
     }
     env_.log.Info(fmt::format("run {} resumes{}", run.number, Described(parameters)), {{"job", job->name}});
-    TRANCHE_ASSIGN(const RunResult result, Execute(*job, run, /*resumed=*/true));
+    TRANCHE_ASSIGN(Sources sources, MakeSources(*job));
+    TRANCHE_ASSIGN(const RunResult result, Execute(*job, run, std::move(sources), /*resumed=*/true));
     env_.done(result);
     return true;
   }
@@ -234,7 +235,7 @@ class Runner {
     TRANCHE_ASSIGN(auto runs, state_->Runs());
     run.number = runs.back().number;
     env_.log.Info(fmt::format("run {} begins{}", run.number, Described(job.parameters)), {{"job", job.name}});
-    return Execute(job, run, /*resumed=*/false);
+    return Execute(job, run, std::move(sources), /*resumed=*/false);
   }
 
   Status CheckPlan(const Job& job, const Sources& sources, const RunRecord& run) {
@@ -308,7 +309,7 @@ class Runner {
     return rows;
   }
 
-  Result<RunResult> Execute(const Job& job, RunRecord& run, bool resumed) {
+  Result<RunResult> Execute(const Job& job, RunRecord& run, Sources sources, bool resumed) {
     ReportData report = BeginReport(job, run, resumed);
     RejectBudget budget(job);
     ProgressCounters counters;
@@ -339,7 +340,6 @@ class Runner {
     Status done;
     {
       const ProgressLine line(counters, env_.log);
-      TRANCHE_ASSIGN(Sources sources, MakeSources(job));
       done = Execution(context, std::move(sources), resumed).Run();
     }
     if (done) TRANCHE_TRY(NoteForgotten(*state_, forgotten));

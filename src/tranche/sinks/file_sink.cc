@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <set>
+#include <thread>
 
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
@@ -48,6 +49,16 @@ Status CopyToStandardOutput(const std::string& path) {
   }
   close(fd);
   return status;
+}
+
+// The disk and the checksum take their time together.
+Result<FilePart> SyncAndMeasure(const std::string& path, std::string name, int64_t rows, std::string run) {
+  Status synced;
+  std::jthread syncing([&] { synced = SyncFile(path); });
+  auto part = Measure(path, std::move(name), rows, std::move(run));
+  syncing.join();
+  TRANCHE_TRY(std::move(synced));
+  return part;
 }
 
 // Their names are synced once, when they are published: a part that is lost before is a gap again.
@@ -351,9 +362,8 @@ Result<Counts> FileSink::WriteDirect(const Query& query, SinkContext& context) {
     TRANCHE_TRY(RemoveFile(aside));
     TRANCHE_ASSIGN(rows, format_->Write(*context.engine, query, aside));
     TRANCHE_TRY(Failpoint("direct.written"));
-    TRANCHE_TRY(SyncFile(aside));
-    TRANCHE_ASSIGN(FilePart part,
-                   Measure(aside, fs::path(options_.target.path).filename().string(), rows, context.run_id));
+    TRANCHE_ASSIGN(FilePart part, SyncAndMeasure(aside, fs::path(options_.target.path).filename().string(),
+                                                 rows, context.run_id));
     parts.push_back(std::move(part));
   }
   Counts counts{rows, rows, 0, 0, 0};

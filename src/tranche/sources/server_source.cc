@@ -28,7 +28,6 @@ using sql::ServerSession;
 constexpr Duration kTimeout = std::chrono::minutes(10);  // for the first row of a query
 constexpr int64_t kPartBytes = 8 << 20;
 constexpr unsigned kMostParts = 8;
-constexpr std::string_view kApplication = "tranche";
 
 // `$name` as literals of the server's.
 std::string WithLiterals(std::string_view text, const Parameters& parameters, const sql::Server& server) {
@@ -60,7 +59,7 @@ std::string Compared(const AnswerColumn& column, std::string_view sign, const st
 Result<std::unique_ptr<ServerSession>> ConnectAgain(sql::Server& server, const SourceContext& context) {
   for (int attempt = 1;; ++attempt) {
     sql::Fault fault;
-    auto session = server.Connect(std::string(kApplication), context.timeout.value_or(kTimeout), &fault);
+    auto session = server.Connect(std::string(sql::kApplication), context.timeout.value_or(kTimeout), &fault);
     if (session || !sql::IsTransient(fault) || !context.try_again || !context.try_again(attempt)) {
       return session;
     }
@@ -69,11 +68,11 @@ Result<std::unique_ptr<ServerSession>> ConnectAgain(sql::Server& server, const S
 
 // The answer to what is asked on a session, which may be lost meanwhile; some drivers connect no sooner.
 template <typename Ask>
-std::invoke_result_t<Ask, ServerSession&> AskAgain(sql::Server& server, const SourceContext& context,
-                                                   Ask ask) {
+std::invoke_result_t<Ask, std::unique_ptr<ServerSession>&> AskAgain(sql::Server& server,
+                                                                    const SourceContext& context, Ask ask) {
   for (int attempt = 1;; ++attempt) {
     TRANCHE_ASSIGN(auto session, ConnectAgain(server, context));
-    auto answer = ask(*session);
+    auto answer = ask(session);
     if (answer || !sql::IsTransient(session->fault()) || !context.try_again || !context.try_again(attempt)) {
       return answer;
     }
@@ -119,15 +118,15 @@ class Trail {
 
 // What the readers of one scan share with their source.
 struct Reading {
-  std::vector<std::shared_ptr<ReadCount>> counts;  // one a reader
-  std::atomic<bool> lost = false;                  // a server went away, which may be back
-  std::shared_ptr<Trail> trail;                    // of an ordered one
+  std::vector<std::unique_ptr<ServerSession>> sessions;  // one a reader, which takes it; empty: it connects
+  std::vector<std::shared_ptr<ReadCount>> counts;        // one a reader
+  std::atomic<bool> lost = false;                        // a server went away, which may be back
+  std::shared_ptr<Trail> trail;                          // of an ordered one
 };
 
 struct Answer {
   std::string query;
-  std::string moment;  // empty: that of the query itself
-  std::string where;   // for people: the database and the table
+  std::string where;  // for people: the database and the table
   std::vector<AnswerColumn> columns;
   std::shared_ptr<arrow::Schema> schema;
   bool careful = false;
@@ -141,9 +140,11 @@ class ServerReader : public Reader {
  public:
   using Session = std::unique_ptr<ServerSession>;
 
-  ServerReader(std::shared_ptr<const Answer> answer, std::function<Result<Session>()> connect,
-               std::shared_ptr<Reading> reading, std::shared_ptr<ReadCount> count)
+  ServerReader(std::shared_ptr<const Answer> answer, Session session,
+               std::function<Result<Session>()> connect, std::shared_ptr<Reading> reading,
+               std::shared_ptr<ReadCount> count)
       : answer_(std::move(answer)),
+        session_(std::move(session)),
         connect_(std::move(connect)),
         reading_(std::move(reading)),
         count_(std::move(count)),
@@ -180,8 +181,9 @@ class ServerReader : public Reader {
  private:
   // By the thread that reads.
   Status Open() {
-    TRANCHE_ASSIGN(session_, connect_());
-    if (!answer_->moment.empty()) TRANCHE_TRY(Noted(session_->ReadMoment(answer_->moment)));
+    if (session_ == nullptr) {
+      TRANCHE_ASSIGN(session_, connect_());
+    }
     TRANCHE_ASSIGN(rows_,
                    Noted(session_->Read(answer_->query, answer_->columns, answer_->careful, answer_->order)));
     return {};
@@ -227,8 +229,8 @@ class ServerReader : public Reader {
   }
 
   std::shared_ptr<const Answer> answer_;
-  std::function<Result<Session>()> connect_;
   Session session_;
+  std::function<Result<Session>()> connect_;
   std::unique_ptr<sql::ServerAnswer> rows_;  // goes before its session
   std::shared_ptr<Reading> reading_;
   std::shared_ptr<ReadCount> count_;
@@ -242,18 +244,18 @@ class ServerSource : public CarefulSource {
       : server_(std::move(server)), table_(std::move(table)), options_(options) {}
 
   Result<std::vector<Split>> Plan(SourceContext& context) override {
-    return AskAgain(*server_, context, [&](ServerSession& session) { return PlanOn(session, context); });
+    return AskAgain(*server_, context, [&](auto& session) { return PlanOn(session, context); });
   }
 
-  Result<std::vector<Split>> PlanOn(ServerSession& session, SourceContext& context) {
+  Result<std::vector<Split>> PlanOn(std::unique_ptr<ServerSession>& session, SourceContext& context) {
     mark_ = MarkIn(context);
     if (mark_.empty() && context.increment != nullptr) mark_ = context.increment->start;
     const std::string query = Select(context);
     // As it will be read: a statement that is no SELECT is a mistake here.
-    auto columns = session.Describe(fmt::format("SELECT * FROM ({}\n) AS answer", query));
+    auto columns = session->Describe(fmt::format("SELECT * FROM ({}\n) AS answer", query));
     if (!columns) {
       Error error = std::move(columns).error();
-      if (!sql::IsTransient(session.fault())) error.code = Code::kJob;
+      if (!sql::IsTransient(session->fault())) error.code = Code::kJob;
       return std::move(error).In(server_->Describe()).At(Place());
     }
     TRANCHE_TRY(CheckNames(*columns));
@@ -268,20 +270,21 @@ class ServerSource : public CarefulSource {
     std::vector<Split> splits = {{.name = fmt::format("{}: {}", server_->Describe(), Described())}};
     json more{{"columns", json::array()}, {"where", ""}, {"order", json::array()}};
     if (!table_.table.empty()) {
-      auto order = session.ReadingOrder(Quoted());
+      auto order = session->ReadingOrder(table_);
       if (!order) return std::move(order).error().In(server_->Describe());
       more["order"] = *order;
     }
     for (const AnswerColumn& column : *columns)
       more["columns"].push_back({column.value, column.native, column.text});
     if (context.increment != nullptr) {
-      auto range = FindRange(query, *columns, session, context);
+      auto range = FindRange(query, *columns, *session, context);
       if (!range) return std::move(range).error().In(server_->Describe());
       if (range->none_new) return std::vector<Split>{};
       splits.front().mark = range->mark;
       more["where"] = range->condition;
       more["mark"] = range->from;
     }
+    if (context.alone) session_ = std::move(session);
     StoreIn(splits, typed, more.dump());
     return splits;
   }
@@ -347,12 +350,8 @@ class ServerSource : public CarefulSource {
   }
   tranche::Place Place() const { return options_.PlaceOf(table_.table.empty() ? "query" : "table"); }
 
-  std::string Quoted() const {
-    return (table_.schema.empty() ? "" : QuoteName(table_.schema) + ".") + QuoteName(table_.table);
-  }
-
   std::string Select(const SourceContext& context) const {
-    if (!table_.table.empty()) return "SELECT * FROM " + Quoted();
+    if (!table_.table.empty()) return "SELECT * FROM " + table_.quoted();
     Parameters parameters = context.parameters != nullptr ? *context.parameters : Parameters();
     parameters["mark"] = {.text = mark_};
     return WithLiterals(options_.Sql("query").text, parameters, *server_);
@@ -389,17 +388,23 @@ class ServerSource : public CarefulSource {
                                      const SourceContext& context);
   // The rows behind the one that `behind` leads to; nothing: all.
   Result<std::string> ConditionOf(const std::string& behind, Answer& answer) const;
-  // Which parts of the table there are, and the moment that their readers share.
-  Result<std::vector<std::string>> MakeParts(SourceContext& context, std::string* moment);
+  // That of Plan, if it is still there, or a new one.
+  Result<std::unique_ptr<ServerSession>> TakeSession(const SourceContext& context) {
+    auto session = std::exchange(session_, nullptr);
+    if (session && session->Query("SELECT 1")) return session;
+    return ConnectAgain(*server_, context);
+  }
+  // Conditions that cut the table, and a session for each, which see it at one moment: or one, of all rows.
+  Result<std::vector<std::string>> MakeParts(SourceContext& context);
 
   std::unique_ptr<sql::Server> server_;
+  std::unique_ptr<ServerSession> session_;  // from Plan to Scan
   sql::TableName table_;
   Options options_;
   std::vector<AnswerColumn> columns_of_answer_;
-  std::string where_;                      // a condition on the rows
-  std::vector<std::string> order_;         // a key
-  std::string mark_;                       // ${mark} in a query
-  std::unique_ptr<ServerSession> moment_;  // keeps it
+  std::string where_;               // a condition on the rows
+  std::string mark_;                // ${mark} in a query
+  std::vector<std::string> order_;  // a key
   Registration reader_;
   std::shared_ptr<Reading> reading_;
   std::function<bool(int)> try_again_;
@@ -462,17 +467,42 @@ Result<ServerSource::Range> ServerSource::FindRange(const std::string& query,
                .condition = beyond("<=", most) + (from.empty() ? "" : " AND " + from)};
 }
 
-Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context, std::string* moment) {
-  if (table_.table.empty() || careful_ || context.ordered) return std::vector<std::string>{};
-  TRANCHE_ASSIGN(moment_, ConnectAgain(*server_, context));
-  auto parts = [&]() -> Result<std::vector<std::string>> {
-    TRANCHE_ASSIGN(*moment, moment_->ReadMoment(""));
-    if (moment->empty()) return std::vector<std::string>{};
-    const auto most = std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kMostParts);
-    return moment_->Parts(Quoted(), kPartBytes, static_cast<int>(most));
-  }();
-  if (!parts && sql::IsTransient(moment_->fault())) reading_->lost = true;
-  return parts;
+Result<std::vector<std::string>> ServerSource::MakeParts(SourceContext& context) {
+  auto& sessions = reading_->sessions;
+  sessions.resize(1);
+  TRANCHE_ASSIGN(auto first, TakeSession(context));
+  if (table_.table.empty() || careful_ || context.ordered) {
+    sessions[0] = std::move(first);
+    return std::vector<std::string>{""};
+  }
+  const auto most = std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kMostParts);
+  auto parts = first->Parts(table_, kPartBytes, static_cast<int>(most));
+  if (!parts) {
+    if (sql::IsTransient(first->fault())) reading_->lost = true;
+    return std::move(parts).error();
+  }
+  std::optional<std::string> problem = parts->problem;
+  if (parts->conditions.size() > 1) {
+    sessions.resize(parts->conditions.size() - (first->reads_along() ? 1 : 0));
+    const Status connected = sql::SideBySide(sessions.size(), [&](size_t i) -> Status {
+      TRANCHE_ASSIGN(sessions[i],
+                     server_->Connect(std::string(sql::kApplication), context.timeout.value_or(kTimeout)));
+      return {};
+    });
+    problem = connected ? first->ShareMoment(table_, sessions) : std::optional(connected.error().message);
+    if (!problem) {
+      if (first->reads_along()) sessions.push_back(std::move(first));
+      return std::move(parts->conditions);
+    }
+    if (connected) first.reset();
+    sessions.clear();
+    sessions.resize(1);
+  }
+  if (context.log != nullptr && !problem->empty()) {
+    context.log->Debug("a table is read by one session", {{"table", Described()}, {"because", *problem}});
+  }
+  sessions[0] = std::move(first);
+  return std::vector<std::string>{""};
 }
 
 // By the key's first column an index finds the first of them; databases do not see it in (a, b) > (1, 2).
@@ -503,14 +533,7 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
   reading_ = std::make_shared<Reading>();
   try_again_ = context.try_again;
   reader_ = {};
-  moment_.reset();
-  std::string moment;
-  TRANCHE_ASSIGN(auto parts, MakeParts(context, &moment));
-  if (parts.size() < 2) {
-    parts = {""};
-    moment.clear();
-    moment_.reset();
-  }
+  TRANCHE_ASSIGN(const auto parts, MakeParts(context));
   Answer common{.where = fmt::format("{}: {}", server_->Describe(), Described()),
                 .careful = careful_,
                 .complaint = Complaint(input_)};
@@ -552,10 +575,8 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
   if (careful_) PlaceColumns::AddFields(fields);
   common.schema = arrow::schema(std::move(fields));
 
-  std::vector<std::shared_ptr<const Answer>> answers;
-  for (const std::string& part : parts) {
+  auto answer_of = [&](const std::string& part) -> std::shared_ptr<const Answer> {
     auto answer = std::make_shared<Answer>(common);
-    answer->moment = moment;
     answer->query = Select(context);
     std::string condition = where_;
     for (const std::string& more : {part, behind}) {
@@ -566,19 +587,28 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
                           ? fmt::format("SELECT * FROM ({}\n) AS asked WHERE {}", answer->query, condition)
                           : fmt::format("{} WHERE {}", answer->query, condition);
     }
-    answers.push_back(std::move(answer));
+    return answer;
+  };
+  std::vector<std::shared_ptr<const Answer>> answers;
+  for (const std::string& part : parts) {
+    answers.push_back(answer_of(part));
     reading_->counts.push_back(std::make_shared<ReadCount>());
   }
   auto connect = [&server = *server_,
                   again = SourceContext{.try_again = context.try_again, .timeout = context.timeout}] {
     return ConnectAgain(server, again);
   };
-  ReaderFactory factory = [answers, connect, reading = reading_,
-                           ordered = context.ordered]() -> Result<std::unique_ptr<Reader>> {
-    if (ordered) reading->trail = std::make_shared<Trail>(answers.front()->behind);
+  ReaderFactory factory = [answers, whole = answer_of(""), connect,
+                           reading = reading_]() -> Result<std::unique_ptr<Reader>> {
+    if (ordered) reading->trail = std::make_shared<Trail>(whole->behind);
+    auto sessions = std::exchange(reading->sessions, {});
+    if (sessions.empty()) {  // a query that reads it again, as a recursive one does
+      return std::make_unique<ServerReader>(whole, nullptr, connect, reading, reading->counts[0]);
+    }
     std::vector<std::unique_ptr<Reader>> readers;
     for (size_t i = 0; i < answers.size(); ++i) {
-      readers.push_back(std::make_unique<ServerReader>(answers[i], connect, reading, reading->counts[i]));
+      readers.push_back(std::make_unique<ServerReader>(answers[i], std::move(sessions[i]), connect, reading,
+                                                       reading->counts[i]));
     }
     if (readers.size() == 1) return std::move(readers.front());
     return Prefetch(std::move(readers));
@@ -610,8 +640,8 @@ void SetServerSource(SourceSpec& spec, std::vector<Field> fields, ServerMaker ma
   spec.tables = [make](const Options& options, const std::string& schema,
                        SourceContext& context) -> Result<SchemaTables> {
     TRANCHE_ASSIGN(const auto server, make(options));
-    auto listed = AskAgain(*server, context, [&](ServerSession& session) -> Result<SchemaTables> {
-      auto tables = session.Tables(schema);
+    auto listed = AskAgain(*server, context, [&](auto& session) -> Result<SchemaTables> {
+      auto tables = session->Tables(schema);
       if (!tables) return std::move(tables).error().In(server->Describe());
       return tables;
     });

@@ -35,11 +35,7 @@ class AdbcSession : public ServerSession {
   // Of ServerSession.
   const Fault& fault() const override { return client_.fault(); }
   Result<SchemaTables> Tables(const std::string& schema) override;
-  // One statement sees one moment, and a table is read by one.
-  Result<std::string> ReadMoment(const std::string&) override { return std::string(); }
-  Result<std::vector<std::string>> Parts(const std::string&, int64_t, int) override {
-    return std::vector<std::string>{};
-  }
+  // One statement sees one moment, and a table is read by one: there are no Parts.
   Result<std::vector<AnswerColumn>> Describe(const std::string& query) override {
     TRANCHE_ASSIGN(const auto schema, client_.Describe(query));
     return AdbcColumns(*schema);

@@ -17,8 +17,6 @@ using arrow::compute::CastOptions;
 using ArrayPtr = std::shared_ptr<arrow::Array>;
 using TypePtr = std::shared_ptr<arrow::DataType>;
 
-constexpr int kMostDigits = 38;
-
 // "arrow.uuid", where a column is more than its Arrow type says.
 std::string ExtensionOf(const arrow::Field& field) {
   if (field.type()->id() == Type::EXTENSION) {

@@ -72,8 +72,6 @@ class AdbcStoreSession : public PostgresStatements {
                        const std::vector<Span>& spans) override;
 
   // Of sources.
-  Result<std::string> ReadMoment(const std::string&) override { return ReadsNothing(); }
-  Result<std::vector<std::string>> Parts(const std::string&, int64_t, int) override { return ReadsNothing(); }
   Result<std::vector<AnswerColumn>> Describe(const std::string&) override { return ReadsNothing(); }
   Result<std::unique_ptr<ServerAnswer>> Read(const std::string&, const std::vector<AnswerColumn>&, bool,
                                              const std::vector<std::string>&) override {

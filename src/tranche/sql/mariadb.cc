@@ -9,6 +9,7 @@
 #include "tranche/base/failpoint.h"
 #include "tranche/base/hash.h"
 #include "tranche/sql/mariadb_connection.h"
+#include "tranche/sql/mariadb_parts.h"
 #include "tranche/sql/mariadb_read.h"
 
 namespace tranche::sql {
@@ -40,9 +41,11 @@ class MariaDbSession : public ServerSession {
   MariaDbSession(Duration timeout, std::string database)
       : connection_(timeout), database_(std::move(database)) {}
 
-  // A session holds a lock by which others find it: the server's list of processes has no name for it.
+  // A session that may have to be ended holds a lock by which others find it: the server's list of processes
+  // has no name for it.
   Status Open(const MariaDbParameters& parameters, const std::string& application) {
     TRANCHE_TRY(connection_.Open(parameters, application));
+    if (application == kApplication) return {};
     for (int place = 0; place < kMostSessions; ++place) {
       TRANCHE_ASSIGN(auto got, Query("SELECT GET_LOCK($1, 0)", {Text(PlaceOf(application, place))}));
       if (got.at(0).at(0) == "1") return {};
@@ -92,18 +95,20 @@ class MariaDbSession : public ServerSession {
   }
   Status ReplaceBy(const std::string& table, const std::string& staging, const std::string& mark) override;
 
-  // Its moment cannot be shared: a table is read by one session.
   Result<SchemaTables> Tables(const std::string& schema) override;
-  Result<std::string> ReadMoment(const std::string&) override { return std::string(); }
   Result<std::vector<AnswerColumn>> Describe(const std::string& query) override {
     std::vector<std::string> names;
     TRANCHE_ASSIGN(const auto fields, connection_.Describe(query, names));
     return MariaDbColumns(fields, names);
   }
-  Result<std::vector<std::string>> Parts(const std::string&, int64_t, int) override {
-    return std::vector<std::string>{};
+  Result<TableParts> Parts(const TableName& table, int64_t bytes, int most) override {
+    return MariaDbParts(*this, table, bytes, most);
   }
-  Result<std::vector<std::string>> ReadingOrder(const std::string& table) override;
+  std::optional<std::string> ShareMoment(
+      const TableName& table, const std::vector<std::unique_ptr<ServerSession>>& sessions) override {
+    return ShareMariaDbMoment(*this, table, sessions);
+  }
+  Result<std::vector<std::string>> ReadingOrder(const TableName& table) override;
   Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
                                              const std::vector<AnswerColumn>& columns, bool with_row,
                                              const std::vector<std::string>& order) override {
@@ -179,16 +184,16 @@ Result<SchemaTables> MariaDbSession::Tables(const std::string& schema) {
 }
 
 // InnoDB keeps its rows in the order of the primary key.
-Result<std::vector<std::string>> MariaDbSession::ReadingOrder(const std::string& table) {
+Result<std::vector<std::string>> MariaDbSession::ReadingOrder(const TableName& table) {
   static const std::set<std::string, std::less<>> kOrdered = {
       "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "char", "varchar", "uuid"};
-  TRANCHE_ASSIGN(auto rows, Query("SHOW COLUMNS FROM " + table, {}));
+  TRANCHE_ASSIGN(auto rows, Query("SHOW COLUMNS FROM " + table.quoted(), {}));
   std::map<std::string, std::string> types;
   for (const TextRow& row : rows) {
     const std::string type = row.at(1).value_or("");
     types[row.at(0).value_or("")] = type.substr(0, type.find_first_of("( "));
   }
-  TRANCHE_ASSIGN(rows, Query("SHOW KEYS FROM " + table + " WHERE Key_name = 'PRIMARY'", {}));
+  TRANCHE_ASSIGN(rows, Query("SHOW KEYS FROM " + table.quoted() + " WHERE Key_name = 'PRIMARY'", {}));
   std::vector<std::string> key(rows.size());
   for (const TextRow& row : rows) {
     const std::string& column = key.at(static_cast<size_t>(ToNumber(row.at(3))) - 1) = row.at(4).value_or("");

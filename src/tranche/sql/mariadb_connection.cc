@@ -298,17 +298,14 @@ Status MariaDbConnection::Open(const MariaDbParameters& parameters, const std::s
     return Fail(Code::kJob, "the server is {}, and this needs MariaDB 10.7 or later", version);
   }
   // Strict: no value is made to fit. Names stand in double quotes; times are UTC.
-  TRANCHE_TRY(
-      RunPlain("SET SESSION sql_mode = "
-               "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,"
-               "NO_ZERO_IN_DATE,ANSI_QUOTES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', autocommit = 1, "
-               "innodb_lock_wait_timeout = 30, tx_isolation = 'READ-COMMITTED', sql_notes = 1, "
-               "foreign_key_checks = 1, "
-               "unique_checks = 1, check_constraint_checks = 1, max_error_count = 64, wait_timeout = 28800, "
-               "net_write_timeout = 600, net_read_timeout = 600"));
-  TRANCHE_ASSIGN(auto rows, Query("SELECT @@max_allowed_packet", {}));
-  most_bytes_ = ToNumber(rows.at(0).at(0));
-  return {};
+  return RunPlain(
+      "SET SESSION sql_mode = "
+      "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,"
+      "NO_ZERO_IN_DATE,ANSI_QUOTES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', autocommit = 1, "
+      "innodb_lock_wait_timeout = 30, tx_isolation = 'READ-COMMITTED', sql_notes = 1, "
+      "foreign_key_checks = 1, "
+      "unique_checks = 1, check_constraint_checks = 1, max_error_count = 64, wait_timeout = 28800, "
+      "net_write_timeout = 600, net_read_timeout = 600");
 }
 
 Status MariaDbConnection::RunPlain(std::string_view sql) {
@@ -466,6 +463,10 @@ Status MariaDbConnection::LoadPart(MYSQL_STMT& statement, const arrow::RecordBat
 
 Result<int64_t> MariaDbConnection::Load(const LoadTarget& target, const arrow::RecordBatch& rows,
                                         const std::vector<Span>& spans) {
+  if (most_bytes_ == 0) {
+    TRANCHE_ASSIGN(auto rows, Query("SELECT @@max_allowed_packet", {}));
+    most_bytes_ = ToNumber(rows.at(0).at(0));
+  }
   std::string names, marks;
   for (const std::string& column : target.columns) {
     names += (names.empty() ? "" : ", ") + QuoteName(column);

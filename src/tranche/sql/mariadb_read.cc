@@ -9,10 +9,7 @@
 namespace tranche::sql {
 namespace {
 
-constexpr int64_t kBatchRows = 16'384;
-constexpr int64_t kBatchBytes = 8 << 20;
 constexpr unsigned kBinary = 63;  // the character set of bytes
-constexpr int kMostDigits = 38;
 
 class TextAnswer : public ServerAnswer {
  public:

@@ -87,20 +87,12 @@ class PostgresSession : public PostgresStatements {
     return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
   }
 
-  Result<std::string> ReadMoment(const std::string& moment) override {
-    TRANCHE_TRY(Execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}));
-    if (!moment.empty()) {
-      TRANCHE_TRY(Execute("SET TRANSACTION SNAPSHOT " + QuoteText(moment), {}));
-      return moment;
-    }
-    TRANCHE_ASSIGN(auto rows, Query("SELECT pg_is_in_recovery()", {}));
-    if (IsTrue(rows.at(0).at(0))) return "";  // a standby has a moment, and gives it to nobody
-    TRANCHE_ASSIGN(rows, Query("SELECT pg_export_snapshot()", {}));
-    return rows.at(0).at(0).value_or("");
-  }
   Result<std::vector<AnswerColumn>> Describe(const std::string& query) override;
-  Result<std::vector<std::string>> Parts(const std::string& table, int64_t bytes, int most) override;
-  Result<std::vector<std::string>> ReadingOrder(const std::string& table) override;
+  Result<TableParts> Parts(const TableName& table, int64_t bytes, int most) override;
+  std::optional<std::string> ShareMoment(
+      const TableName& table, const std::vector<std::unique_ptr<ServerSession>>& sessions) override;
+  bool reads_along() const override { return true; }
+  Result<std::vector<std::string>> ReadingOrder(const TableName& table) override;
   Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
                                              const std::vector<AnswerColumn>& columns, bool with_row,
                                              const std::vector<std::string>& order) override {
@@ -132,39 +124,61 @@ class PostgresSession : public PostgresStatements {
 Result<std::vector<AnswerColumn>> PostgresSession::Describe(const std::string& query) {
   TRANCHE_ASSIGN(PostgresResult described, connection_.Describe(query));
   std::vector<AnswerColumn> columns;
+  std::string oids;
+  for (int i = 0; i < PQnfields(described.get()); ++i)
+    oids += fmt::format("{}{}", i == 0 ? "" : ",", PQftype(described.get(), i));
+  TRANCHE_ASSIGN(auto types, Query("SELECT typname, typcategory FROM unnest(string_to_array($1, ',')::oid[]) "
+                                   "WITH ORDINALITY AS o(oid, i) LEFT JOIN pg_type USING (oid) ORDER BY i",
+                                   {Text(oids)}));
   for (int i = 0; i < PQnfields(described.get()); ++i) {
-    TRANCHE_ASSIGN(auto types, Query("SELECT typname, typcategory FROM pg_type WHERE oid = $1::text::oid",
-                                     {Text(std::to_string(PQftype(described.get(), i)))}));
+    const TextRow& type = types.at(static_cast<size_t>(i));
     AnswerColumn& column = columns.emplace_back(AnswerColumn{.name = PQfname(described.get(), i)});
-    SetPostgresColumn(column, types.at(0).at(0).value_or(""), types[0].at(1).value_or("X")[0],
+    SetPostgresColumn(column, type.at(0).value_or(""), type.at(1).value_or("X")[0],
                       PQfmod(described.get(), i));
   }
   return columns;
 }
 
 // By the place of the rows on disk: https://www.postgresql.org/docs/15/ddl-system-columns.html. The last part
-// has no end: the table may grow before the moment of the reading.
-Result<std::vector<std::string>> PostgresSession::Parts(const std::string& table, int64_t bytes, int most) {
+// has no end: the table may grow before the moment of the reading. A standby shares no moment.
+Result<TableParts> PostgresSession::Parts(const TableName& table, int64_t bytes, int most) {
   TRANCHE_ASSIGN(auto rows, Query("SELECT pg_relation_size(oid), current_setting('block_size')::bigint FROM "
-                                  "pg_class WHERE oid = to_regclass($1) AND relkind IN ('r', 'm')",
-                                  {Text(table)}));
-  if (rows.empty()) return std::vector<std::string>{};
+                                  "pg_class WHERE oid = to_regclass($1) AND relkind IN ('r', 'm') AND NOT "
+                                  "pg_is_in_recovery()",
+                                  {Text(table.quoted())}));
+  TableParts cut;
+  if (rows.empty()) return cut;
   const int64_t block = std::max<int64_t>(ToNumber(rows[0].at(1)), 1);
   const int64_t blocks = ToNumber(rows[0].at(0)) / block;
   const int64_t parts = std::clamp<int64_t>(ToNumber(rows[0].at(0)) / bytes, 1, most);
-  std::vector<std::string> conditions;
   for (int64_t part = 0; part < parts; ++part) {
-    conditions.push_back(fmt::format("ctid >= '({},0)'::tid", blocks * part / parts));
+    cut.conditions.push_back(fmt::format("ctid >= '({},0)'::tid", blocks * part / parts));
     if (part + 1 < parts) {
-      conditions.back() += fmt::format(" AND ctid < '({},0)'::tid", blocks * (part + 1) / parts);
+      cut.conditions.back() += fmt::format(" AND ctid < '({},0)'::tid", blocks * (part + 1) / parts);
     }
   }
-  return conditions;
+  return cut;
+}
+
+std::optional<std::string> PostgresSession::ShareMoment(
+    const TableName&, const std::vector<std::unique_ptr<ServerSession>>& sessions) {
+  const std::string begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+  auto share = [&]() -> Status {
+    TRANCHE_TRY(Execute(begin, {}));
+    TRANCHE_ASSIGN(auto rows, Query("SELECT pg_export_snapshot()", {}));
+    const std::string take = "SET TRANSACTION SNAPSHOT " + QuoteText(rows.at(0).at(0).value_or(""));
+    return SideBySide(sessions.size(), [&](size_t i) -> Status {
+      TRANCHE_TRY(sessions[i]->Execute(begin + "; " + take, {}));
+      return {};
+    });
+  };
+  Status shared = share();
+  return shared ? std::nullopt : std::optional(shared.error().message);
 }
 
 // Where the rows lie on disk about as the key goes, by the server's statistics: an index leads to each page
 // once.
-Result<std::vector<std::string>> PostgresSession::ReadingOrder(const std::string& table) {
+Result<std::vector<std::string>> PostgresSession::ReadingOrder(const TableName& table) {
   TRANCHE_ASSIGN(
       auto rows,
       Query("SELECT attname, typname IN ('int2', 'int4', 'int8', 'text', 'varchar', 'bpchar', 'uuid'), "
@@ -176,7 +190,7 @@ Result<std::vector<std::string>> PostgresSession::ReadingOrder(const std::string
             "JOIN pg_type ON pg_type.oid = atttypid "
             "WHERE pg_class.oid = to_regclass($1) AND relkind = 'r' "
             "ORDER BY array_position(indkey::int2[], attnum)",
-            {Text(table)}));
+            {Text(table.quoted())}));
   std::vector<std::string> key;
   if (rows.empty() || !IsTrue(rows[0].at(2))) return key;
   for (const TextRow& row : rows) {

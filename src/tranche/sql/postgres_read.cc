@@ -19,10 +19,6 @@ namespace {
 using namespace std::string_view_literals;
 using arrow::Type;
 
-constexpr int64_t kBatchRows = 16'384;
-constexpr int64_t kBatchBytes = 8 << 20;
-constexpr int kMostDigits = 38;
-
 using Wide = unsigned __int128;
 
 // Takes numbers, big-endian, from bytes that came from outside.

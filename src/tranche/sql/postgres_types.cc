@@ -15,7 +15,7 @@ struct Pair {
   std::string_view engine;
   std::string_view made;  // the type of a column that is made for it
 };
-constexpr Pair kMade[] = {
+constexpr Pair kPostgresMade[] = {
     {"\"NULL\"", "integer"},
     {"BOOLEAN", "boolean"},
     {"TINYINT", "smallint"},
@@ -132,7 +132,7 @@ std::string PostgresTypeFor(std::string_view type) {
     if (IsList(element) || IsNested(element)) return "json";
     return PostgresTypeFor(element) + "[]";
   }
-  for (const Pair& pair : kMade) {
+  for (const Pair& pair : kPostgresMade) {
     if (pair.engine == type) return std::string(pair.made);
   }
   return "text";

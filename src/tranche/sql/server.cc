@@ -1,6 +1,7 @@
 #include "tranche/sql/server.h"
 
 #include <algorithm>
+#include <thread>
 
 #include <arrow/type.h>
 
@@ -16,9 +17,25 @@ const TableColumn* TableInfo::Find(std::string_view column) const {
   return nullptr;
 }
 
-Result<std::vector<std::string>> ServerSession::ReadingOrder(const std::string&) {
+Result<std::vector<std::string>> ServerSession::ReadingOrder(const TableName&) {
   return std::vector<std::string>{};
 }
+Result<TableParts> ServerSession::Parts(const TableName&, int64_t, int) { return TableParts{}; }
+std::optional<std::string> ServerSession::ShareMoment(const TableName&,
+                                                      const std::vector<std::unique_ptr<ServerSession>>&) {
+  return "this server shares no moment";
+}
+
+Status SideBySide(size_t count, const std::function<Status(size_t)>& work) {
+  std::vector<Status> done(count);
+  {
+    std::vector<std::jthread> threads;
+    for (size_t i = 0; i < count; ++i) threads.emplace_back([&, i] { done[i] = work(i); });
+  }
+  for (Status& status : done) TRANCHE_TRY(std::move(status));
+  return {};
+}
+
 Result<std::string> ServerSession::MakeScratch(const std::string&, const std::string&) {
   return Fail(Code::kInternal, "this server has no scratch schemas");
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@
 #include "tranche/connector/options.h"
 #include "tranche/connector/tables.h"
 #include "tranche/sql/connection.h"
+#include "tranche/sql/table_name.h"
 
 namespace tranche::sql {
 
@@ -87,6 +89,12 @@ struct AnswerColumn {
 };
 std::shared_ptr<arrow::DataType> ArrowTypeOf(const AnswerColumn& column);
 
+inline constexpr int kMostDigits = 38;  // of the engine's DECIMAL
+
+// Of a batch of an answer, at most.
+inline constexpr int64_t kBatchRows = 16'384;
+inline constexpr int64_t kBatchBytes = 8 << 20;
+
 // The rows of a query, as they come.
 class ServerAnswer {
  public:
@@ -98,6 +106,12 @@ class ServerAnswer {
   };
   // The next rows, or null at the end; adds to `misread`, in order.
   virtual Result<std::shared_ptr<arrow::RecordBatch>> Next(std::vector<Misread>& misread) = 0;
+};
+
+// How a table may be read.
+struct TableParts {
+  std::vector<std::string> conditions;  // that cut it: each row, whenever it comes, is in exactly one part
+  std::string problem;                  // why there are none, although the table is large
 };
 
 struct LoadTarget {
@@ -127,18 +141,21 @@ class ServerSession : public SqlConnection {
 
   // Of a schema (""; that of the session), and what is found there without naming a schema.
   virtual Result<SchemaTables> Tables(const std::string& schema) = 0;
-  // Begins a transaction that reads the rows of one moment: those of now, or those that the session sees
-  // which has given this name to its own.
-  virtual Result<std::string> ReadMoment(const std::string& moment) = 0;
   // Judges a SELECT and says what it gives. Nothing is read.
   virtual Result<std::vector<AnswerColumn>> Describe(const std::string& query) = 0;
-  // Conditions that cut a table, as large as it is now, into `most` parts or fewer, each of at least
-  // `bytes`, that may be read side by side. Fewer than two: it is read in one. The table's name is quoted.
-  virtual Result<std::vector<std::string>> Parts(const std::string& table, int64_t bytes, int most) = 0;
+  // Cuts a table, as large as it is now, into `most` parts or fewer, each of at least `bytes`, that may be
+  // read side by side. Fewer than two: it is read in one.
+  virtual Result<TableParts> Parts(const TableName& table, int64_t bytes, int most);
+  // Begins in each of `sessions`, others than this one, a transaction that reads the rows of one moment of
+  // the table. Nothing, or why they see none together: then they are of no use, and it is read by one.
+  virtual std::optional<std::string> ShareMoment(const TableName& table,
+                                                 const std::vector<std::unique_ptr<ServerSession>>& sessions);
+  // Whether it begins one in this session, too.
+  virtual bool reads_along() const { return false; }
   // A key of the table, in whose order it can be read at about the cost of reading it in any other: then a
   // reader can go on behind a row. Its columns are numbers and texts that come as the server compares them,
-  // and never NULL. Empty: none. The table's name is quoted.
-  virtual Result<std::vector<std::string>> ReadingOrder(const std::string& table);
+  // and never NULL. Empty: none.
+  virtual Result<std::vector<std::string>> ReadingOrder(const TableName& table);
   // Runs a SELECT; the session is in use until the answer has ended. With `with_row` a text of the whole row
   // stands behind the columns. In ascending order of the columns `order`.
   virtual Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
@@ -159,14 +176,20 @@ class ServerSession : public SqlConnection {
   virtual Status DropScratch(const std::string& name);
 };
 
+// Does `work` for 0, 1, … `count` - 1 at the same time; the first error of the lowest.
+Status SideBySide(size_t count, const std::function<Status(size_t)>& work);
+
+// What sessions call themselves that nobody ends by their name.
+inline constexpr std::string_view kApplication = "tranche";
+
 // What no answer may take longer than, where nobody said.
 inline constexpr Duration kAnswerTimeout = std::chrono::minutes(2);
 
 class Server {
  public:
   virtual ~Server() = default;
-  // `application` names us to the server; no answer may take longer than `timeout`. `fault`, where it fails,
-  // says what kind of failure it was.
+  // `application` names us to the server, and the session to EndSessions; no answer may take longer than
+  // `timeout`. `fault`, where it fails, says what kind of failure it was.
   virtual Result<std::unique_ptr<ServerSession>> Connect(const std::string& application,
                                                          std::optional<Duration> timeout,
                                                          Fault* fault = nullptr) = 0;

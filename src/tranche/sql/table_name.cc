@@ -1,6 +1,12 @@
 #include "tranche/sql/table_name.h"
 
+#include "tranche/connector/sql_text.h"
+
 namespace tranche::sql {
+
+std::string TableName::quoted() const {
+  return (schema.empty() ? "" : QuoteName(schema) + ".") + QuoteName(table);
+}
 
 Result<TableName> ParseTableName(const Options& options) {
   TableName name{.table = options.Text("table")};

@@ -10,6 +10,7 @@ namespace tranche::sql {
 struct TableName {
   std::string schema;  // empty: that of the session
   std::string table;
+  std::string quoted() const;
 };
 
 // From the fields `table` and `schema`. With `schema`, `table` is taken as it is.
