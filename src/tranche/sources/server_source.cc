@@ -598,8 +598,8 @@ Result<SqlText> ServerSource::Scan(SourceContext& context) {
                   again = SourceContext{.try_again = context.try_again, .timeout = context.timeout}] {
     return ConnectAgain(server, again);
   };
-  ReaderFactory factory = [answers, whole = answer_of(""), connect,
-                           reading = reading_]() -> Result<std::unique_ptr<Reader>> {
+  ReaderFactory factory = [answers, whole = answer_of(""), connect, reading = reading_,
+                           ordered = context.ordered]() -> Result<std::unique_ptr<Reader>> {
     if (ordered) reading->trail = std::make_shared<Trail>(whole->behind);
     auto sessions = std::exchange(reading->sessions, {});
     if (sessions.empty()) {  // a query that reads it again, as a recursive one does
