@@ -67,7 +67,7 @@ class Source {
   // not data.
   virtual Result<std::vector<Split>> Plan(SourceContext& context) = 0;
 
-  // Binds to splits that Plan gave. After it, columns() is known.
+  // Binds to splits that Plan gave, and to nothing of an earlier Open. After it, columns() is known.
   virtual Status Open(std::vector<Split> splits, SourceContext& context) = 0;
   virtual const Columns& columns() const = 0;
 

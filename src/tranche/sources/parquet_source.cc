@@ -48,6 +48,7 @@ class Parquet : public FileSource {
 
   Status Open(std::vector<Split> splits, SourceContext&) override {
     own_.clear();
+    rows_ = 0;
     try {
       for (const Split& split : splits) {
         const json detail = json::parse(split.detail);
