@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tranche/connector/larger_pieces.h"
 #include "tranche/duckdb/engine_fixture.h"
 
 namespace tranche {
@@ -121,13 +122,14 @@ TEST_F(DuckDbEngineTest, StreamsAsTextWhatArrowWouldChange) {
   EXPECT_EQ((*batch)->column(0)->type_id(), arrow::Type::INT32);
 }
 
-TEST_F(DuckDbEngineTest, GivesBatchesOfUsefulSizeInOrder) {
-  auto reader = engine_->Run({"SELECT range AS i, 'text ' || range AS t FROM range(200000)"});
-  ASSERT_TRUE(reader) << reader.error().ToString();
+TEST_F(DuckDbEngineTest, GivesRowsInOrderInPiecesOfAnySize) {
+  auto chunks = engine_->Run({"SELECT range AS i, 'text ' || range AS t FROM range(200000)"});
+  ASSERT_TRUE(chunks) << chunks.error().ToString();
+  const auto reader = InLargerPieces(*std::move(chunks));
   int64_t next = 0;
   int batches = 0;
   while (true) {
-    auto batch = (*reader)->Next();
+    auto batch = reader->Next();
     ASSERT_TRUE(batch) << batch.error().ToString();
     if (*batch == nullptr) break;
     ++batches;
@@ -196,7 +198,7 @@ TEST_F(DuckDbEngineTest, AFailureInMidStreamIsAnErrorOfTheReader) {
       engine_->Run({"SELECT CASE WHEN range = 15000000 THEN 'x' ELSE '1' END::INTEGER FROM range(20000000)"});
   ASSERT_TRUE(reader) << reader.error().ToString();
   Result<std::shared_ptr<arrow::RecordBatch>> batch = (*reader)->Next();
-  for (int i = 0; batch && *batch && i < 1000; ++i) batch = (*reader)->Next();
+  for (int i = 0; batch && *batch && i < 20'000; ++i) batch = (*reader)->Next();
   ASSERT_FALSE(batch);
   EXPECT_EQ(batch.error().code, Code::kData);
   EXPECT_EQ(batch.error().message, "Could not convert string 'x' to INTEGER");

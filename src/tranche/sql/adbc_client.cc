@@ -11,6 +11,7 @@
 
 #include "tranche/base/units.h"
 #include "tranche/batch/arrow_error.h"
+#include "tranche/batch/padded.h"
 #include "tranche/sql/fault.h"
 
 namespace tranche::sql {
@@ -115,7 +116,7 @@ class AdbcClient::Stream : public AdbcRows {
     if (running_->rows.release == nullptr) return nullptr;
     TRANCHE_ARROW_ASSIGN(auto batch, "read", "rows of an answer",
                          arrow::ImportRecordBatch(&running_->rows, schema_));
-    return batch;
+    return Padded(*batch);
   }
 
  private:
