@@ -5,7 +5,6 @@
 #include <arrow/util/key_value_metadata.h>
 
 #include "tranche/batch/arrow_error.h"
-#include "tranche/batch/padded.h"
 
 namespace tranche::duckdb {
 
@@ -78,7 +77,7 @@ class ArrowReader : public Reader {
     if (duckdb_error_data_has_error(problem.get())) return Fail(problem);
     TRANCHE_ARROW_ASSIGN(auto rows, "read", "the answer's rows",
                          arrow::ImportRecordBatch(&exported, schema_));
-    return Padded(*rows);
+    return rows;
   }
 
  private:

@@ -1,6 +1,7 @@
 #include "tranche/duckdb/registered_reader.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <arrow/api.h>
 #include <arrow/c/bridge.h>
@@ -120,6 +121,31 @@ void InitScan(duckdb_init_info info) {
   duckdb_init_set_init_data(info, scan->release(), Delete<Scan>);
 }
 
+// Of a bitmap of NULLs that does not begin with a whole byte, DuckDB (1.5.6) copies a byte more than there
+// is.
+arrow::Result<std::shared_ptr<arrow::ArrayData>> Padded(const arrow::ArrayData& array, bool child) {
+  auto padded = std::make_shared<arrow::ArrayData>(array);
+  if (!array.buffers.empty() && array.buffers[0] != nullptr && (child || array.offset % 8 != 0)) {
+    const arrow::Buffer& nulls = *array.buffers[0];
+    ARROW_ASSIGN_OR_RAISE(auto longer, arrow::AllocateBuffer(nulls.size() + 1));
+    std::memcpy(longer->mutable_data(), nulls.data(), static_cast<size_t>(nulls.size()));
+    longer->mutable_data()[nulls.size()] = 0;
+    padded->buffers[0] = std::move(longer);
+  }
+  for (auto& own : padded->child_data) {
+    ARROW_ASSIGN_OR_RAISE(own, Padded(*own, /*child=*/true));
+  }
+  return padded;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> Padded(const arrow::RecordBatch& rows) {
+  arrow::ArrayDataVector columns;
+  for (const auto& column : rows.column_data()) {
+    ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), Padded(*column, /*child=*/false));
+  }
+  return arrow::RecordBatch::Make(rows.schema(), rows.num_rows(), std::move(columns));
+}
+
 // Puts the next rows into `output`; none at the end.
 Status ReadChunk(Scan& scan, duckdb_data_chunk output) {
   const arrow::Schema& schema = *scan.registered->schema;
@@ -132,6 +158,7 @@ Status ReadChunk(Scan& scan, duckdb_data_chunk output) {
                   scan.batch->schema()->ToString());
     }
     TRANCHE_ARROW_ASSIGN(scan.batch, "hand on", "a reader's rows", scan.batch->SelectColumns(scan.columns));
+    TRANCHE_ARROW_ASSIGN(scan.batch, "hand on", "a reader's rows", Padded(*scan.batch));
   }
   auto rows = scan.batch->Slice(scan.done,
                                 std::min<int64_t>(duckdb_vector_size(), scan.batch->num_rows() - scan.done));

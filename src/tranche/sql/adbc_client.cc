@@ -11,7 +11,6 @@
 
 #include "tranche/base/units.h"
 #include "tranche/batch/arrow_error.h"
-#include "tranche/batch/padded.h"
 #include "tranche/sql/fault.h"
 
 namespace tranche::sql {
@@ -116,7 +115,7 @@ class AdbcClient::Stream : public AdbcRows {
     if (running_->rows.release == nullptr) return nullptr;
     TRANCHE_ARROW_ASSIGN(auto batch, "read", "rows of an answer",
                          arrow::ImportRecordBatch(&running_->rows, schema_));
-    return Padded(*batch);
+    return batch;
   }
 
  private:
