@@ -247,9 +247,11 @@ def a_standby_without_the_last_commits(program, pair, options):
             if how != "unknown":
                 wait_for_batches(pair.standby, case, process, chance.randint(1, 4))
                 pair.standby.cut_off()
+            lost = stored(pair.standby, case.database) + chance.randint(3, 6)
             if how == "was killed":
-                time.sleep(1.1)  # how much was seen committed is noted once a second
-            wait_for_batches(pair.server, case, process, stored(pair.standby, case.database) + chance.randint(3, 6))
+                time.sleep(1.1)  # how much was seen committed is noted once a second, behind the next commit
+                lost = max(lost, stored(pair.server, case.database) + 2)
+            wait_for_batches(pair.server, case, process, lost)
             if how == "was killed":
                 process.kill()
             way.down()

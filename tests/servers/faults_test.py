@@ -344,12 +344,14 @@ def the_same_job_in_another_database(program, server, options):
             case.job()
         process = held_before_commit(program, one, 1)
         other.succeed()
+        time.sleep(0.6)  # until the server's counters are there
+        killed = one.sql("SELECT sessions_killed FROM pg_stat_database WHERE datname = current_database()")
+        assert killed == [["0"]] and process.poll() is None, f"{killed[0][0]} sessions were ended"
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         for case in (one, other):
-            assert case.sql("SELECT count(*) FROM t") == [["1000"]]
-        time.sleep(0.6)  # until the server's counters are there
-        assert one.sql("SELECT sessions_killed FROM pg_stat_database WHERE datname = current_database()") == [["0"]]
+            stored = case.sql("SELECT count(*) FROM t")
+            assert stored == [["1000"]], stored
 
 
 def names_that_the_server_changes(program, server, options):

@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import toolset  # noqa: E402
 
 toolset.use()
+import duckdb  # noqa: E402
 from servers.mariadb import MariaDb  # noqa: E402
 from servers.postgres import PASSWORD  # noqa: E402
 from servers.postgres_source_test import Case, goes_on_behind_the_last, same, the_mark_in_a_query  # noqa: E402
@@ -68,6 +69,13 @@ def read(case, **environment):
     return [found[1] for found in (re.search(r"WHERE (.*)\n\) AS answer$", text) for [text] in read) if found], said
 
 
+FILE = "parquet: {path: out.parquet}"  # into a database a table goes in the order of its key, by one session
+
+
+def written(case, select, rest=""):
+    return duckdb.connect().sql(f"{select} FROM '{case.folder}/out.parquet' {rest}").fetchall()
+
+
 def is_cut(conditions):
     return len(conditions) >= 2 or os.cpu_count() == 1
 
@@ -91,11 +99,11 @@ def one_moment_while_others_write(program, server):
         mover.start()
         cut = 0
         try:
-            case.job("table: money", store="sqlite: {path: out.db, table: t, mode: replace}")
+            case.job("table: money", store=FILE)
             for _ in range(4):
                 conditions, _ = read(case)
                 cut += is_cut(conditions)
-                same(case.stored("SELECT count(*), count(DISTINCT id), sum(amount) FROM t"), [(60000, 60000, 6_000_000)])
+                same(written(case, "SELECT count(*), count(DISTINCT id), sum(amount)::BIGINT"), [(60000, 60000, 6_000_000)])
         finally:
             stop.set()
             mover.join()
@@ -119,9 +127,9 @@ def keys_of_every_kind_are_cut(program, server):
         for number, (columns, values) in enumerate(kinds):
             case.sql(f'CREATE TABLE "t {number}" ({columns}, n int, filler text); INSERT INTO "t {number}" SELECT {values}, seq, repeat(\'x\', 2000) '
                      f'FROM seq_1_to_9000; ANALYZE TABLE "t {number}"')
-            case.job(f'table: "t {number}"', beside="prepare: [{select: [n]}]", store=f"sqlite: {{path: out.db, table: t{number}, mode: replace}}")
+            case.job(f'table: "t {number}"', beside="prepare: [{select: [n]}]", store=FILE)
             conditions, said = read(case)
-            same(case.stored(f"SELECT n FROM t{number} ORDER BY n"), [(n,) for n in range(1, 9001)])
+            same(written(case, "SELECT n", "ORDER BY n"), [(n,) for n in range(1, 9001)])
             assert is_cut(conditions), f"{columns}: {said}"
             sizes = [int(case.sql(f'SELECT count(*) FROM "t {number}" WHERE {condition}')[0][0]) for condition in conditions]
             assert max(sizes, default=0) < 1.5 * 9000 / max(1, len(sizes)), f"{columns}: {sizes} of {conditions}"
@@ -136,9 +144,9 @@ def what_cannot_be_cut_is_read_by_one(program, server):
                  "CREATE TABLE hollow LIKE held; CREATE TABLE one LIKE held; INSERT INTO one VALUES (7, 'x'); ANALYZE TABLE words, bare, held")
 
         def expect(table, rows, because, **environment):
-            case.job(f"table: {table}", store="sqlite: {path: out.db, table: t, mode: replace}")
+            case.job(f"table: {table}", store=FILE)
             conditions, said = read(case, **environment)
-            same(case.stored("SELECT count(*) FROM t"), [(rows,)])
+            same(written(case, "SELECT count(*)"), [(rows,)])
             if because is None:
                 assert is_cut(conditions), said
             else:
