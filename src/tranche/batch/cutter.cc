@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <arrow/array.h>
+#include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <arrow/util/byte_size.h>
@@ -75,6 +76,14 @@ int64_t RowBytes(const arrow::RecordBatch& rows, int64_t from, int64_t count) {
     sum += bytes.ok() ? *bytes : arrow::util::TotalBufferSize(*column) * count / rows.num_rows();
   }
   return sum;
+}
+
+Result<std::shared_ptr<arrow::Array>> NumbersFrom(int64_t first, int64_t count) {
+  arrow::Int64Builder numbers;
+  TRANCHE_ARROW_TRY("number", "rows", numbers.Reserve(count));
+  for (int64_t i = 0; i < count; ++i) numbers.UnsafeAppend(first + i);
+  TRANCHE_ARROW_ASSIGN(auto column, "number", "rows", numbers.Finish());
+  return column;
 }
 
 Result<Batch> Joined(Batch batch) {

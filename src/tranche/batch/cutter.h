@@ -41,6 +41,9 @@ std::shared_ptr<arrow::RecordBatch> VisibleColumns(const arrow::RecordBatch& row
 // Bytes of the Arrow values that rows [from, from + count) hold (offsets and validity included).
 int64_t RowBytes(const arrow::RecordBatch& rows, int64_t from, int64_t count);
 
+// first, first + 1, …: `count` numbers, a column of int64.
+Result<std::shared_ptr<arrow::Array>> NumbersFrom(int64_t first, int64_t count);
+
 // The same batch in one piece.
 Result<Batch> Joined(Batch batch);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
@@ -28,14 +27,9 @@ class NumberedRows : public Reader {
   Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     TRANCHE_ASSIGN(auto rows, rows_->Next());
     if (rows == nullptr) return nullptr;
-    arrow::Int64Builder numbers;
-    arrow::Status status = numbers.Reserve(rows->num_rows());
-    for (int64_t i = 0; i < rows->num_rows() && status.ok(); ++i) numbers.UnsafeAppend(next_ + i);
-    next_ += rows->num_rows();
-    if (!status.ok()) return ArrowError("number", "rows", status);
-    TRANCHE_ARROW_ASSIGN(auto column, "number", "rows", numbers.Finish());
     arrow::ArrayVector columns = rows->columns();
-    columns.push_back(std::move(column));
+    TRANCHE_ASSIGN(columns.emplace_back(), NumbersFrom(next_, rows->num_rows()));
+    next_ += rows->num_rows();
     return arrow::RecordBatch::Make(schema_, rows->num_rows(), std::move(columns));
   }
 

@@ -130,7 +130,7 @@ class Sealer {
     }
     spool_.emplace(folder_, arrow::schema(std::move(kept)));
     TRANCHE_TRY(Spool(folder_, spool_->schema(), known_).Verify());
-    if (behind_) TRANCHE_TRY(GoOn());
+    if (behind_) GoOn();
     AppendFiles();
     if (steady_) digest_.emplace(*spool_->schema());
     TRANCHE_TRY(MakeFolders(folder_));
@@ -142,7 +142,10 @@ class Sealer {
     // A segment ends with a piece: its rejects are those of the rows up to there.
     const int64_t step = StepOf(*incoming);
     for (int64_t from = 0; from < incoming->num_rows(); from += step) {
-      TRANCHE_TRY(AddPiece(incoming->Slice(from, step)));
+      const auto piece = incoming->Slice(from, step);
+      TRANCHE_TRY(NoteOrdinal(*piece));
+      TRANCHE_TRY(AddPiece(piece));
+      if (pending_.full()) TRANCHE_TRY(SealRejects());
     }
     return {};
   }
@@ -177,8 +180,7 @@ class Sealer {
     std::shared_ptr<arrow::RecordBatch> rows = incoming;
     if (reject_column_ >= 0) TRANCHE_TRY(TakeMarked(rows));
     arrived_ += incoming->num_rows();
-    if (behind_) TRANCHE_TRY(NoteOrdinal(*incoming));
-    if (rows->num_rows() == 0) return behind_ && pending_.full() ? SealRejects() : Status();
+    if (rows->num_rows() == 0) return {};
     if (rows_column_ >= 0) Fold(*rows);
     TRANCHE_ARROW_ASSIGN(const auto selected, "take columns of", "a stage", rows->SelectColumns(kept_));
     TRANCHE_ASSIGN(auto plain, PlainRows(*selected, spool_->schema()));
@@ -189,7 +191,7 @@ class Sealer {
       count = std::min(plain->num_rows() - from, Known() ? Known()->span.to - tally_.rows : step);
       TRANCHE_TRY(Write(plain->Slice(from, count)));
     }
-    return behind_ && pending_.full() ? SealRejects() : Status();
+    return {};
   }
 
   // Rows that about fill a segment.
@@ -199,7 +201,7 @@ class Sealer {
   }
 
   // Of an ordered stage whose segments an earlier start has recorded: what comes now stands behind them.
-  Status GoOn() {
+  void GoOn() {
     for (const SegmentInfo& segment : known_) {
       spool_->Append(segment);
       tally_.bytes += segment.bytes;
@@ -208,7 +210,6 @@ class Sealer {
     if (!known_.empty()) first_ = tally_.rows = known_.back().span.to;
     context_.progress.rows_read += tally_.rows;
     arrived_ = tally_.rows + tally_.step_rejects();
-    return {};
   }
 
   Status NoteOrdinal(const arrow::RecordBatch& rows) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
@@ -92,12 +91,8 @@ std::shared_ptr<arrow::Schema> WithPosition(const arrow::Schema& schema) {
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> WithPosition(const arrow::RecordBatch& rows) {
-  arrow::Int64Builder positions;
-  TRANCHE_ARROW_TRY("number", "the rows of a batch", positions.Reserve(rows.num_rows()));
-  for (int64_t row = 0; row < rows.num_rows(); ++row) positions.UnsafeAppend(row);
-  TRANCHE_ARROW_ASSIGN(auto array, "number", "the rows of a batch", positions.Finish());
   auto columns = rows.columns();
-  columns.push_back(std::move(array));
+  TRANCHE_ASSIGN(columns.emplace_back(), NumbersFrom(0, rows.num_rows()));
   return arrow::RecordBatch::Make(WithPosition(*rows.schema()), rows.num_rows(), std::move(columns));
 }
 

@@ -172,7 +172,7 @@ class ServerReader : public Reader {
     if (answer_->careful) return WithPlaces(*batch, misread);
     arrow::ArrayVector arrays = batch->columns();
     if (reading_->trail) {
-      TRANCHE_ARROW_ASSIGN(arrays.emplace_back(), "number", "rows", Ordinals(batch->num_rows()));
+      TRANCHE_ASSIGN(arrays.emplace_back(), NumbersFrom(read_ + 1, batch->num_rows()));
     }
     read_ += batch->num_rows();
     return arrow::RecordBatch::Make(answer_->schema, batch->num_rows(), std::move(arrays));
@@ -187,13 +187,6 @@ class ServerReader : public Reader {
     TRANCHE_ASSIGN(rows_,
                    Noted(session_->Read(answer_->query, answer_->columns, answer_->careful, answer_->order)));
     return {};
-  }
-
-  arrow::Result<std::shared_ptr<arrow::Array>> Ordinals(int64_t rows) const {
-    arrow::Int64Builder ordinals;
-    ARROW_RETURN_NOT_OK(ordinals.Reserve(rows));
-    for (int64_t row = 1; row <= rows; ++row) ordinals.UnsafeAppend(read_ + row);
-    return ordinals.Finish();
   }
 
   template <typename T>
