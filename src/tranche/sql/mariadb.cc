@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
-#include <set>
 #include <thread>
 
 #include "tranche/base/failpoint.h"
@@ -108,7 +106,9 @@ class MariaDbSession : public ServerSession {
       const TableName& table, const std::vector<std::unique_ptr<ServerSession>>& sessions) override {
     return ShareMariaDbMoment(*this, table, sessions);
   }
-  Result<std::vector<std::string>> ReadingOrder(const TableName& table) override;
+  Result<std::vector<std::string>> ReadingOrder(const TableName& table) override {
+    return MariaDbReadingOrder(*this, table);
+  }
   Result<std::unique_ptr<ServerAnswer>> Read(const std::string& query,
                                              const std::vector<AnswerColumn>& columns, bool with_row,
                                              const std::vector<std::string>& order) override {
@@ -181,26 +181,6 @@ Result<SchemaTables> MariaDbSession::Tables(const std::string& schema) {
   for (const TextRow& row : rows)
     (IsYes(row[1]) ? tables.others : tables.tables).push_back(row[0].value_or(""));
   return tables;
-}
-
-// InnoDB keeps its rows in the order of the primary key.
-Result<std::vector<std::string>> MariaDbSession::ReadingOrder(const TableName& table) {
-  static const std::set<std::string, std::less<>> kOrdered = {
-      "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "char", "varchar", "uuid"};
-  TRANCHE_ASSIGN(auto rows, Query("SHOW COLUMNS FROM " + table.quoted(), {}));
-  std::map<std::string, std::string> types;
-  for (const TextRow& row : rows) {
-    const std::string type = row.at(1).value_or("");
-    types[row.at(0).value_or("")] = type.substr(0, type.find_first_of("( "));
-  }
-  TRANCHE_ASSIGN(rows, Query("SHOW KEYS FROM " + table.quoted() + " WHERE Key_name = 'PRIMARY'", {}));
-  std::vector<std::string> key(rows.size());
-  for (const TextRow& row : rows) {
-    const std::string& column = key.at(static_cast<size_t>(ToNumber(row.at(3))) - 1) = row.at(4).value_or("");
-    const bool prefix = row.at(7).has_value();
-    if (prefix || !kOrdered.contains(types[column])) return std::vector<std::string>{};
-  }
-  return key;
 }
 
 Result<TableInfo> MariaDbSession::Look(std::string_view table) {

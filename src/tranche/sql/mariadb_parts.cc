@@ -4,6 +4,7 @@
 #include <charconv>
 #include <limits>
 #include <map>
+#include <set>
 #include <span>
 
 #include "tranche/connector/sql_text.h"
@@ -210,8 +211,15 @@ class Cutter {
   std::vector<KeyColumn> key_;
 };
 
-// Of the primary key, as far as its columns can be cut.
-Result<std::vector<KeyColumn>> KeyOf(SqlConnection& session, const std::vector<Value>& table) {
+struct KeyPart {
+  std::string name;
+  std::string type;
+  bool prefix;  // only the beginning of its values is in the key
+};
+
+// The columns of the primary key, in its order.
+Result<std::vector<KeyPart>> PrimaryKeyOf(SqlConnection& session, const TableName& table) {
+  const Value schema = Text(table.schema), name = Text(table.table);
   TRANCHE_ASSIGN(
       auto rows,
       session.Query(
@@ -220,12 +228,21 @@ Result<std::vector<KeyColumn>> KeyOf(SqlConnection& session, const std::vector<V
           "coalesce(nullif($1, ''), DATABASE()) AND k.table_name = $2 AND k.index_name = 'PRIMARY' AND "
           "c.table_schema = coalesce(nullif($3, ''), DATABASE()) AND c.table_name = $4 ORDER BY "
           "k.seq_in_index",
-          {table[0], table[1], table[0], table[1]}));
+          {schema, name, schema, name}));
+  std::vector<KeyPart> key;
+  for (const TextRow& row : rows)
+    key.push_back({row.at(0).value_or(""), row.at(1).value_or(""), row.at(2).has_value()});
+  return key;
+}
+
+// As far as its columns can be cut.
+Result<std::vector<KeyColumn>> KeyOf(SqlConnection& session, const TableName& table) {
+  TRANCHE_ASSIGN(const auto parts, PrimaryKeyOf(session, table));
   std::vector<KeyColumn> key;
-  for (const TextRow& row : rows) {
-    const auto* type = std::ranges::find(kTypes, row.at(1).value_or(""), &KeyType::name);
-    if (type == std::end(kTypes) || row.at(2)) break;
-    key.push_back({QuoteName(row.at(0).value_or("")), type});
+  for (const KeyPart& part : parts) {
+    const auto* type = std::ranges::find(kTypes, part.type, &KeyType::name);
+    if (type == std::end(kTypes) || part.prefix) break;
+    key.push_back({QuoteName(part.name), type});
   }
   return key;
 }
@@ -252,7 +269,7 @@ Result<TableParts> MariaDbParts(SqlConnection& session, const TableName& table, 
     parts.problem = "a lock of a Galera cluster holds on one node only";
   }
   if (wanted < 2 || !parts.problem.empty()) return parts;
-  TRANCHE_ASSIGN(auto key, KeyOf(session, named));
+  TRANCHE_ASSIGN(auto key, KeyOf(session, table));
   if (key.empty()) {
     parts.problem = "it has no primary key that begins with a whole number, a date, a time or bytes";
     return parts;
@@ -262,6 +279,19 @@ Result<TableParts> MariaDbParts(SqlConnection& session, const TableName& table, 
   parts.conditions = cutter.Conditions(pieces, wanted);
   if (parts.conditions.empty()) parts.problem = "its primary key gives no parts";
   return parts;
+}
+
+// InnoDB keeps its rows in the order of the primary key.
+Result<std::vector<std::string>> MariaDbReadingOrder(SqlConnection& session, const TableName& table) {
+  static const std::set<std::string, std::less<>> kOrdered = {
+      "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "char", "varchar", "uuid"};
+  TRANCHE_ASSIGN(const auto parts, PrimaryKeyOf(session, table));
+  std::vector<std::string> key;
+  for (const KeyPart& part : parts) {
+    if (part.prefix || !kOrdered.contains(part.type)) return std::vector<std::string>{};
+    key.push_back(part.name);
+  }
+  return key;
 }
 
 std::optional<std::string> ShareMariaDbMoment(SqlConnection& locking, const TableName& table,
