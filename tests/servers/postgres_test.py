@@ -308,7 +308,7 @@ def held_before_commit(program, case, batch):
     process = program.start(case.folder, "run", "job.yaml", failpoint=f"batch.before_commit:hold@{batch}", **case.environment)
     end = time.monotonic() + 20
     while time.monotonic() < end and not case.server.in_transaction(case.database):
-        time.sleep(0.1)
+        time.sleep(0.15)
     return process
 
 
