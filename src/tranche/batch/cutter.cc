@@ -6,6 +6,8 @@
 #include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/type_traits.h>
+#include <arrow/util/bit_util.h>
 #include <arrow/util/byte_size.h>
 
 #include "tranche/batch/arrow_error.h"
@@ -19,6 +21,25 @@ std::vector<int> VisibleIndexes(const arrow::Schema& schema) {
     if (!schema.field(i)->name().starts_with(kHiddenPrefix)) indexes.push_back(i);
   }
   return indexes;
+}
+
+// Of texts and fixed widths, nearly all there is, without Arrow's general way, which is ten times as slow.
+int64_t ColumnBytes(const arrow::ArrayData& column, int64_t from, int64_t count) {
+  const int64_t first = column.offset + from;
+  const int64_t bits = arrow::bit_util::CoveringBytes(first, count);
+  const int64_t nulls = column.buffers[0] ? bits : 0;
+  auto texts = [&]<typename Offset>(Offset) {
+    const auto* offsets = column.GetValues<Offset>(1, first);
+    return nulls + (count + 1) * static_cast<int64_t>(sizeof(Offset)) + (offsets[count] - offsets[0]);
+  };
+  const arrow::Type::type type = column.type->id();
+  if (arrow::is_binary_like(type)) return texts(int32_t{});
+  if (arrow::is_large_binary_like(type)) return texts(int64_t{});
+  if (type == arrow::Type::BOOL) return nulls + bits;
+  if (arrow::is_primitive(type) || arrow::is_decimal(type)) return nulls + count * column.type->byte_width();
+  auto bytes = arrow::util::ReferencedBufferSize(*column.Slice(from, count));
+  // Arrow cannot tell for a few types (views); then all rows count the same.
+  return bytes.ok() ? *bytes : arrow::util::TotalBufferSize(column) * count / column.length;
 }
 
 // The most rows from `from` on, at most `most`, that hold no more than `bytes`: doubles, then halves.
@@ -70,11 +91,7 @@ std::shared_ptr<arrow::RecordBatch> VisibleColumns(const arrow::RecordBatch& row
 int64_t RowBytes(const arrow::RecordBatch& rows, int64_t from, int64_t count) {
   if (rows.num_rows() == 0 || count == 0) return 0;
   int64_t sum = 0;
-  for (const auto& column : rows.columns()) {
-    auto bytes = arrow::util::ReferencedBufferSize(*column->Slice(from, count));
-    // Arrow cannot tell for a few types (views); then all rows count the same.
-    sum += bytes.ok() ? *bytes : arrow::util::TotalBufferSize(*column) * count / rows.num_rows();
-  }
+  for (const auto& column : rows.column_data()) sum += ColumnBytes(*column, from, count);
   return sum;
 }
 

@@ -2,7 +2,9 @@
 
 #include <random>
 
-#include <arrow/array.h>
+#include <arrow/api.h>
+#include <arrow/compute/api.h>
+#include <arrow/util/byte_size.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -104,6 +106,32 @@ TEST(RowBytes, CountsOnlyWhatTheRowsHold) {
   EXPECT_EQ(RowBytes(*rows, 990, 10), 80);
   EXPECT_EQ(RowBytes(*rows->Slice(500, 100), 10, 5), 40);
   EXPECT_EQ(RowBytes(*rows, 0, 0), 0);
+}
+
+// Arrow counts them too, more slowly.
+TEST(RowBytes, AreThoseThatArrowCounts) {
+  arrow::Int64Builder numbers;
+  for (int64_t i = 0; i < 1000; ++i)
+    ASSERT_TRUE((i % 7 == 0 ? numbers.AppendNull() : numbers.Append(i * i)).ok());
+  const arrow::Datum sparse = numbers.Finish().ValueOrDie();
+  const arrow::Datum dense = NumbersFrom(0, 1000).value();
+  for (const auto& type :
+       {arrow::boolean(), arrow::int64(), arrow::float32(), arrow::timestamp(arrow::TimeUnit::MICRO),
+        arrow::utf8(), arrow::large_utf8(), arrow::decimal128(20, 0)}) {
+    for (const arrow::Datum& values : {sparse, dense}) {
+      const auto column = arrow::compute::Cast(values, type).ValueOrDie().make_array()->Slice(13, 900);
+      const auto nested = arrow::StructArray::Make({column}, std::vector<std::string>{"c"}).ValueOrDie();
+      const auto rows = arrow::RecordBatch::Make(
+          arrow::schema({arrow::field("flat", type), arrow::field("nested", nested->type())}), 900,
+          {column, nested});
+      for (const auto& [from, count] : {std::pair{0, 900}, {3, 5}, {8, 16}, {899, 1}}) {
+        int64_t counted = 0;
+        for (const auto& one : rows->columns())
+          counted += arrow::util::ReferencedBufferSize(*one->Slice(from, count)).ValueOrDie();
+        EXPECT_EQ(RowBytes(*rows, from, count), counted) << type->ToString() << " " << from << " " << count;
+      }
+    }
+  }
 }
 
 // Whatever the policy, the gaps and the groups: the batches tile the gaps, keep to the limits, cross no

@@ -57,7 +57,8 @@ class ArrowReader : public Reader {
       if (lost.empty()) continue;
       fields[i] = fields[i]->WithMergedMetadata(arrow::key_value_metadata({std::string(kTypeKey)}, {lost}));
     }
-    schema_ = arrow::schema(std::move(fields));
+    schema_ = arrow::schema(fields);
+    row_type_ = arrow::struct_(std::move(fields));
     return {};
   }
 
@@ -75,9 +76,8 @@ class ArrowReader : public Reader {
     ArrowArray exported;
     ErrorData problem(duckdb_data_chunk_to_arrow(options_.get(), chunk.get(), &exported));
     if (duckdb_error_data_has_error(problem.get())) return Fail(problem);
-    TRANCHE_ARROW_ASSIGN(auto rows, "read", "the answer's rows",
-                         arrow::ImportRecordBatch(&exported, schema_));
-    return rows;
+    TRANCHE_ARROW_ASSIGN(auto rows, "read", "the answer's rows", arrow::ImportArray(&exported, row_type_));
+    return arrow::RecordBatch::Make(schema_, rows->length(), rows->data()->child_data);
   }
 
  private:
@@ -112,6 +112,7 @@ class ArrowReader : public Reader {
   Answer answer_;
   ArrowOptions options_;
   std::shared_ptr<arrow::Schema> schema_;
+  std::shared_ptr<arrow::DataType> row_type_;  // the same: ImportRecordBatch makes it anew for each chunk
   bool ended_ = false;
 };
 

@@ -26,13 +26,16 @@ class Converter {
         duckdb_schema_from_arrow(converter.connection_.get(), &exported, converter.schema_.out()));
     exported.release(&exported);
     if (duckdb_error_data_has_error(problem.get())) return converter.Problem(problem);
+    converter.row_type_ = arrow::struct_(schema.fields());
     return converter;
   }
 
   // At most duckdb_vector_size() rows.
   Result<Chunk> Convert(const arrow::RecordBatch& rows) {
     ArrowArray exported;
-    TRANCHE_ARROW_TRY("hand on", "a reader's rows", arrow::ExportRecordBatch(rows, &exported));
+    const arrow::StructArray array(
+        arrow::ArrayData::Make(row_type_, rows.num_rows(), {nullptr}, rows.column_data(), 0));
+    TRANCHE_ARROW_TRY("hand on", "a reader's rows", arrow::ExportArray(array, &exported));
     Chunk chunk;
     ErrorData problem(duckdb_data_chunk_from_arrow(connection_.get(), &exported, schema_.get(), chunk.out()));
     if (duckdb_error_data_has_error(problem.get())) return Problem(problem);
@@ -49,6 +52,7 @@ class Converter {
 
   Connection connection_;
   ConvertedSchema schema_;
+  std::shared_ptr<arrow::DataType> row_type_;  // the same: ExportRecordBatch makes it anew for each
 };
 
 // What a query that scans a reader knows of it.
