@@ -30,7 +30,7 @@ int64_t ColumnBytes(const arrow::ArrayData& column, int64_t from, int64_t count)
   const int64_t nulls = column.buffers[0] ? bits : 0;
   auto texts = [&]<typename Offset>(Offset) {
     const auto* offsets = column.GetValues<Offset>(1, first);
-    return nulls + (count + 1) * static_cast<int64_t>(sizeof(Offset)) + (offsets[count] - offsets[0]);
+    return nulls + count * static_cast<int64_t>(sizeof(Offset)) + (offsets[count] - offsets[0]);
   };
   const arrow::Type::type type = column.type->id();
   if (arrow::is_binary_like(type)) return texts(int32_t{});
