@@ -157,7 +157,7 @@ Status Session::Apply(const Job& job) {
   threads_ = EngineThreads(memory_,
                            flags_.threads > 0 ? flags_.threads : settings.threads.value_or(MachineThreads()));
   // Memory that was freed goes back to the machine once it is as much as that.
-  const int64_t idle = std::min<int64_t>(memory_ / 128, 128 << 20);
+  const int64_t idle = std::min<int64_t>(memory_ / 32, 128 << 20);
   // What a stream may hold: with as much as two pieces of a CSV file, two threads read it.
   const int64_t streamed = std::clamp<int64_t>(memory_ / 128, 1 << 20, 16 << 20);
   for (const std::string& setting :
