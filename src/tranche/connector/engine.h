@@ -46,6 +46,8 @@ class Reader {
   virtual ~Reader() = default;
   virtual std::shared_ptr<arrow::Schema> schema() const = 0;
   virtual Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
+  // Whether several threads may ask for the next rows, because these come in no order.
+  virtual bool shared() const { return false; }
 };
 
 // Of a field: the engine's type, where Arrow has its values as text and does not say that it is another one

@@ -25,6 +25,8 @@ class Prefetched : public Reader {
 
   std::shared_ptr<arrow::Schema> schema() const override { return readers_.front()->schema(); }
 
+  bool shared() const override { return readers_.size() > 1; }
+
   Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return !waiting_.empty() || failed_ || reading_ == 0; });

@@ -82,6 +82,9 @@ class Source {
   // Parquet the row). Reading may take longer then.
   virtual bool places() const { return false; }
 
+  // Whether the last scan yields its rows in any order, each time another one.
+  virtual bool any_order() const { return false; }
+
   // Whether rows can be read in the order of a key, so that reading goes on exactly behind any of them, also
   // when others come and go meanwhile.
   virtual bool ordered() const { return false; }

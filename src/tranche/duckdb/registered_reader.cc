@@ -13,6 +13,8 @@ namespace tranche::duckdb {
 
 namespace {
 
+constexpr idx_t kMostThreads = 64;  // of one scan; the engine has fewer
+
 // Converts record batches of one schema to DuckDB's chunks, by a connection of its own: a connection serves
 // one thread, and that of the query is busy with it.
 class Converter {
@@ -65,11 +67,16 @@ struct Bound {
 struct Scan {
   std::shared_ptr<RegisteredReader> registered;
   std::unique_ptr<Reader> reader;
-  std::vector<int> columns;      // that the query needs, in its order
-  std::vector<idx_t> positions;  // where they go in the chunk
-  Converter converter;
+  std::vector<int> columns;               // that the query needs, in its order
+  std::vector<idx_t> positions;           // where they go in the chunk
+  std::shared_ptr<arrow::Schema> schema;  // of these columns
   RowCounter rows;
-  std::shared_ptr<arrow::RecordBatch> batch = nullptr;
+};
+
+// What one thread has of a scan.
+struct Share {
+  std::optional<Converter> converter;
+  std::shared_ptr<arrow::RecordBatch> batch;
   int64_t done = 0;  // rows of the batch
 };
 
@@ -109,21 +116,26 @@ Result<std::unique_ptr<Scan>> StartScan(duckdb_init_info info, Instance& instanc
   }
   ScanCount scan{.function = bound->reader->name};
   for (const auto& field : fields) scan.columns.push_back(field->name());
-  TRANCHE_ASSIGN(auto converter, Converter::Make(instance, arrow::Schema(std::move(fields))));
-  std::vector<std::unique_ptr<Reader>> readers(1);
-  TRANCHE_ASSIGN(readers[0], bound->reader->factory());
-  return std::make_unique<Scan>(bound->reader, Prefetch(std::move(readers)), std::move(columns),
-                                std::move(positions), std::move(converter),
+  TRANCHE_ASSIGN(auto reader, bound->reader->factory());
+  if (!reader->shared()) {
+    std::vector<std::unique_ptr<Reader>> readers;
+    readers.push_back(std::move(reader));
+    reader = Prefetch(std::move(readers));
+  }
+  return std::make_unique<Scan>(bound->reader, std::move(reader), std::move(columns), std::move(positions),
+                                arrow::schema(std::move(fields)),
                                 instance.CountRows(bound->connection, std::move(scan)));
 }
 
 void InitScan(duckdb_init_info info) {
   auto* instance = static_cast<Instance*>(duckdb_init_get_extra_info(info));
-  duckdb_init_set_max_threads(info, 1);  // a reader has an order
   auto scan = StartScan(info, *instance);
   if (!scan) return duckdb_init_set_error(info, instance->Keep(std::move(scan).error()).c_str());
+  duckdb_init_set_max_threads(info, (*scan)->reader->shared() ? kMostThreads : 1);
   duckdb_init_set_init_data(info, scan->release(), Delete<Scan>);
 }
+
+void InitShare(duckdb_init_info info) { duckdb_init_set_init_data(info, new Share, Delete<Share>); }
 
 // Of a bitmap of NULLs that does not begin with a whole byte, DuckDB (1.5.6) copies a byte more than there
 // is.
@@ -151,29 +163,32 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Padded(const arrow::RecordBat
 }
 
 // Puts the next rows into `output`; none at the end.
-Status ReadChunk(Scan& scan, duckdb_data_chunk output) {
+Status ReadChunk(const Instance& instance, Scan& scan, Share& share, duckdb_data_chunk output) {
   const arrow::Schema& schema = *scan.registered->schema;
-  while (scan.batch == nullptr || scan.done == scan.batch->num_rows()) {
-    TRANCHE_ASSIGN(scan.batch, scan.reader->Next());
-    if (scan.batch == nullptr) return {};
-    scan.done = 0;
-    if (!scan.batch->schema()->Equals(schema, /*check_metadata=*/false)) {
+  while (share.batch == nullptr || share.done == share.batch->num_rows()) {
+    TRANCHE_ASSIGN(share.batch, scan.reader->Next());
+    if (share.batch == nullptr) return {};
+    share.done = 0;
+    if (!share.batch->schema()->Equals(schema, /*check_metadata=*/false)) {
       return Fail(Code::kInternal, "a reader changed its columns from {} to {}", schema.ToString(),
-                  scan.batch->schema()->ToString());
+                  share.batch->schema()->ToString());
     }
-    TRANCHE_ARROW_ASSIGN(scan.batch, "hand on", "a reader's rows", scan.batch->SelectColumns(scan.columns));
-    TRANCHE_ARROW_ASSIGN(scan.batch, "hand on", "a reader's rows", Padded(*scan.batch));
+    TRANCHE_ARROW_ASSIGN(share.batch, "hand on", "a reader's rows", share.batch->SelectColumns(scan.columns));
+    TRANCHE_ARROW_ASSIGN(share.batch, "hand on", "a reader's rows", Padded(*share.batch));
   }
-  auto rows = scan.batch->Slice(scan.done,
-                                std::min<int64_t>(duckdb_vector_size(), scan.batch->num_rows() - scan.done));
+  auto rows = share.batch->Slice(
+      share.done, std::min<int64_t>(duckdb_vector_size(), share.batch->num_rows() - share.done));
   if (!scan.columns.empty()) {
-    TRANCHE_ASSIGN(Chunk chunk, scan.converter.Convert(*rows));
+    if (!share.converter) {
+      TRANCHE_ASSIGN(share.converter, Converter::Make(instance, *scan.schema));
+    }
+    TRANCHE_ASSIGN(Chunk chunk, share.converter->Convert(*rows));
     for (idx_t i = 0; i < scan.positions.size(); ++i) {
       duckdb_vector_reference_vector(duckdb_data_chunk_get_vector(output, scan.positions[i]),
                                      duckdb_data_chunk_get_vector(chunk.get(), i));
     }
   }
-  scan.done += rows->num_rows();
+  share.done += rows->num_rows();
   *scan.rows += rows->num_rows();
   duckdb_data_chunk_set_size(output, rows->num_rows());
   return {};
@@ -181,7 +196,8 @@ Status ReadChunk(Scan& scan, duckdb_data_chunk output) {
 
 void ReadScan(duckdb_function_info info, duckdb_data_chunk output) {
   auto* instance = static_cast<Instance*>(duckdb_function_get_extra_info(info));
-  Status status = ReadChunk(*static_cast<Scan*>(duckdb_function_get_init_data(info)), output);
+  Status status = ReadChunk(*instance, *static_cast<Scan*>(duckdb_function_get_init_data(info)),
+                            *static_cast<Share*>(duckdb_function_get_local_init_data(info)), output);
   if (!status) duckdb_function_set_error(info, instance->Keep(std::move(status).error()).c_str());
 }
 
@@ -195,6 +211,7 @@ Status CreateReaderFunction(Instance& instance) {
   duckdb_table_function_set_extra_info(function.get(), &instance, nullptr);
   duckdb_table_function_set_bind(function.get(), BindScan);
   duckdb_table_function_set_init(function.get(), InitScan);
+  duckdb_table_function_set_local_init(function.get(), InitShare);
   duckdb_table_function_set_function(function.get(), ReadScan);
   duckdb_table_function_supports_projection_pushdown(function.get(), true);
   TRANCHE_ASSIGN(Connection connection, instance.Connect());

@@ -18,8 +18,8 @@ struct RegisteredReader {
   std::vector<LogicalType> types;  // of the columns, for DuckDB
 };
 
-// Each scan opens a reader and uses it in one thread at a time, not always the same one; columns that the
-// query does not need are not converted. The instance must live where it is.
+// Each scan opens a reader and uses it in one thread at a time, not always the same one, or in several where
+// it is shared; columns that the query does not need are not converted. The instance must live where it is.
 Status CreateReaderFunction(Instance& instance);
 
 // What `name` of the reader will be is for the instance to say.

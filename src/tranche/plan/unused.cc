@@ -84,8 +84,8 @@ class Question {
 void FindUnusedColumns(PlannedStage& stage, const Plan& plan, const Sources& sources,
                        const Parameters& parameters, Engine& engine) {
   // Guards that look at the inputs have queries of their own; a user's SELECT may work long without any
-  // input.
-  if (!stage.guards.empty()) return;
+  // input; and without steps all columns go on.
+  if (!stage.guards.empty() || stage.steps.empty()) return;
   for (const PlannedStep& step : stage.steps) {
     if (step.origin.starts_with("sql ")) return;
   }

@@ -451,7 +451,7 @@ Status Spooler::Charge(const StageTally& tally) {
 Result<Spooler::Composed> Spooler::Compose(const PlannedStage& stage, const SqlText& query,
                                            const std::map<std::string, SealedStage>& sealed,
                                            const std::string& behind) {
-  Composed composed;
+  Composed composed{.any_order = stage.stages.empty()};
   std::map<std::string, SqlText> definitions;
   for (const std::string& input : stage.inputs) {
     if (query.text().find(InputRelation(input)) == std::string::npos) continue;
@@ -461,6 +461,7 @@ Result<Spooler::Composed> Spooler::Compose(const PlannedStage& stage, const SqlT
     source.ordered = stage.ordered();
     source.behind = behind;
     TRANCHE_ASSIGN(SqlText scan, sources_.at(input)->Scan(source));
+    composed.any_order = composed.any_order && sources_.at(input)->any_order();
     if (context_.options.limit && context_.job.Flows(input)) {
       SqlText limited("(SELECT * FROM ");
       limited << scan << fmt::format(" LIMIT {})", *context_.options.limit);

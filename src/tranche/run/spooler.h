@@ -68,8 +68,9 @@ class Spooler {
   // The stage's query with everything put in, for a direct store. `readers`: of spools, to be
   // freed. `behind`: where an ordered stage goes on.
   struct Composed {
-    SqlText sql;
-    std::vector<std::string> readers;
+    bool any_order = false;  // of what it reads
+    SqlText sql = {};
+    std::vector<std::string> readers = {};
   };
   Result<Composed> Compose(const PlannedStage& stage, const SqlText& query,
                            const std::map<std::string, SealedStage>& sealed, const std::string& behind = "");

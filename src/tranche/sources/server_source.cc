@@ -315,6 +315,7 @@ class ServerSource : public CarefulSource {
     return total;
   }
 
+  bool any_order() const override { return reading_ && reading_->counts.size() > 1; }
   bool ordered() const override { return !order_.empty(); }
   Result<std::string> Behind(int64_t ordinal) override { return reading_->trail->Behind(ordinal); }
 
