@@ -15,10 +15,16 @@ namespace tranche {
 
 using RecordBatches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
 
+// What a sink has made of a batch ahead: its own.
+struct ReadyRows {
+  virtual ~ReadyRows() = default;
+};
+
 struct Batch {
   Span span;
-  RecordBatches pieces;  // span.rows() rows in order, hidden columns taken out
-  int64_t bytes = 0;     // of the Arrow buffers that the rows refer to
+  RecordBatches pieces;                         // span.rows() rows in order, hidden columns taken out
+  int64_t bytes = 0;                            // of the Arrow buffers that the rows refer to
+  std::shared_ptr<const ReadyRows> ready = {};  // of sinks that make rows ready
   // Of one piece, as all sinks get it but those that take pieces.
   const std::shared_ptr<arrow::RecordBatch>& rows() const { return pieces.front(); }
 };

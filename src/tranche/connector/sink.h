@@ -114,6 +114,10 @@ class Sink {
   virtual Result<Opened> Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) = 0;
 
   virtual Result<WriteReport> Write(const Batch& batch, SinkContext& context) = 0;
+  // Whether there is something to do with a batch, without the target, before the one before it is stored:
+  // Ready does it, on another thread than Write's, and Write finds it in the batch.
+  virtual bool makes_ready() const { return false; }
+  virtual Result<std::shared_ptr<const ReadyRows>> Ready(const Batch&, SinkContext&) { return nullptr; }
   // Whether a batch may come in many pieces; else in one, which costs a copy of its rows.
   virtual bool takes_pieces() const { return false; }
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <future>
 #include <thread>
 
 #include "tranche/base/failpoint.h"
@@ -192,7 +193,8 @@ Status StoreWorker::Store(const Spool& spool) {
   }
   TRANCHE_TRY(MakeLanes());
   BatchPolicy policy = planned_.store->batch;
-  policy.bytes = std::min<int64_t>(policy.bytes, context_.BatchMemory() / std::ssize(lanes_));
+  const int64_t batches = std::ssize(lanes_) * (planned_.sink->makes_ready() ? 2 : 1);
+  policy.bytes = std::min<int64_t>(policy.bytes, context_.BatchMemory() / batches);
   if (policy.automatic) sizer_.emplace(policy.rows);
   Cutter cutter(spool, opened_.committed.Gaps(spool.end()), policy);
   std::vector<Status> outcomes(lanes_.size());
@@ -209,7 +211,7 @@ Status StoreWorker::Store(const Spool& spool) {
 }
 
 Status StoreWorker::Write(Lane& lane, Cutter& cutter) {
-  auto next = [&]() -> Result<std::optional<Batch>> {
+  auto cut = [&]() -> Result<std::optional<Batch>> {
     const std::scoped_lock lock(cutting_);
     if (failed_) return std::nullopt;
     if (sizer_) {
@@ -218,14 +220,24 @@ Status StoreWorker::Write(Lane& lane, Cutter& cutter) {
     }
     return cutter.Next();
   };
+  auto next = [&]() -> Result<std::optional<Batch>> {
+    TRANCHE_ASSIGN(std::optional<Batch> batch, cut());
+    if (!batch) return std::nullopt;
+    if (!planned_.sink->takes_pieces()) {
+      TRANCHE_ASSIGN(batch, Joined(*std::move(batch)));
+    }
+    TRANCHE_ASSIGN(batch->ready, planned_.sink->Ready(*batch, lane.context));
+    return batch;
+  };
+  const auto when =
+      planned_.sink->makes_ready() ? std::launch::async : std::launch::deferred;  // else when it is asked for
   auto write = [&]() -> Status {
+    auto coming = std::async(when, next);
     while (true) {
       TRANCHE_TRY(context_.stop.Check());
-      TRANCHE_ASSIGN(std::optional<Batch> batch, next());
+      TRANCHE_ASSIGN(const std::optional<Batch> batch, coming.get());
       if (!batch) return {};
-      if (!planned_.sink->takes_pieces()) {
-        TRANCHE_ASSIGN(batch, Joined(*std::move(batch)));
-      }
+      coming = std::async(when, next);
       TRANCHE_TRY(WriteBatch(lane, *batch));
     }
   };

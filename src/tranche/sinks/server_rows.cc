@@ -116,38 +116,40 @@ bool ServerRows::as_text() const {
   return std::ranges::any_of(columns_, [](const Column& column) { return column.fit.as_text; });
 }
 
-bool ServerRows::Deletes(int64_t row) const {
+bool ServerRows::Deletes(const arrow::RecordBatch& rows, int64_t row) const {
   if (mode_ != Mode::kChanges) return false;
   const auto& changes =
-      static_cast<const arrow::Int64Array&>(*rows_->column(static_cast<int>(columns_.size())));
+      static_cast<const arrow::Int64Array&>(*rows.column(static_cast<int>(columns_.size())));
   return !changes.IsNull(row) && changes.Value(row) == static_cast<int64_t>(Change::kDelete);
 }
 
 // A NULL that can't be stored needs no word of the server's.
-void ServerRows::FindNulls(std::vector<RefusedCell>& refused) const {
+void ServerRows::FindNulls(Loaded& loaded) const {
   for (size_t i = 0; i < columns_.size(); ++i) {
     const Column& column = columns_[i];
     if (!column.key && !column.column->not_null) continue;
-    const arrow::Array& values = *rows_->column(static_cast<int>(i));
+    const arrow::Array& values = *loaded.rows->column(static_cast<int>(i));
     for (int64_t row = 0; values.null_count() > 0 && row < values.length(); ++row) {
-      if (!values.IsNull(row) || (!column.key && Deletes(row))) continue;
-      refused.push_back({row,
-                         column.key ? "a column of the key is NULL" : "NULL in a column that is NOT NULL",
-                         column.column->name});
+      if (!values.IsNull(row) || (!column.key && Deletes(*loaded.rows, row))) continue;
+      loaded.refused.push_back(
+          {row, column.key ? "a column of the key is NULL" : "NULL in a column that is NOT NULL",
+           column.column->name});
     }
   }
 }
 
-Result<std::vector<RefusedCell>> ServerRows::Load(const Batch& batch) {
-  std::vector<RefusedCell> refused;
+Result<ServerRows::Loaded> ServerRows::Load(const Batch& batch) {
+  Loaded loaded;
+  std::shared_ptr<arrow::RecordBatch>& rows = loaded.rows;
+  std::vector<RefusedCell>& refused = loaded.refused;
   if (select_.empty()) {
     std::vector<int> indices;
     for (const Column& column : columns_) indices.push_back(column.index);
-    TRANCHE_ARROW_ASSIGN(rows_, "take", "columns of a batch", batch.rows()->SelectColumns(indices));
+    TRANCHE_ARROW_ASSIGN(rows, "take", "columns of a batch", batch.rows()->SelectColumns(indices));
   } else {
     table_->Set(batch.pieces);
-    TRANCHE_ASSIGN(rows_, table_->Select(select_));
-    const auto& unfit = static_cast<const arrow::StringArray&>(*rows_->column(rows_->num_columns() - 1));
+    TRANCHE_ASSIGN(rows, table_->Select(select_));
+    const auto& unfit = static_cast<const arrow::StringArray&>(*rows->column(rows->num_columns() - 1));
     for (int64_t row = 0; unfit.null_count() < unfit.length() && row < unfit.length(); ++row) {
       if (unfit.IsNull(row)) continue;
       const std::string text = unfit.GetString(row);
@@ -156,18 +158,18 @@ Result<std::vector<RefusedCell>> ServerRows::Load(const Batch& batch) {
       refused.push_back({row, text.substr(space + 1),
                          column < columns_.size() ? columns_[column].column->name : change_column_});
     }
-    TRANCHE_ARROW_ASSIGN(rows_, "take", "columns of a batch", rows_->RemoveColumn(rows_->num_columns() - 1));
+    TRANCHE_ARROW_ASSIGN(rows, "take", "columns of a batch", rows->RemoveColumn(rows->num_columns() - 1));
   }
-  if (rows_->num_rows() != batch.span.rows())
+  if (rows->num_rows() != batch.span.rows())
     return Fail(Code::kInternal, "a batch lost rows on the way to the server");
   const size_t unfit = refused.size();
-  FindNulls(refused);
+  FindNulls(loaded);
   if (refused.size() > unfit) {
     std::ranges::stable_sort(refused, {}, &RefusedCell::row);
     const auto twice = std::ranges::unique(refused, {}, &RefusedCell::row);
     refused.erase(twice.begin(), twice.end());
   }
-  return refused;
+  return loaded;
 }
 
 }  // namespace tranche

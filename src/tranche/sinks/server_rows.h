@@ -22,10 +22,13 @@ class ServerRows {
                                                   const sql::Server& server, const sql::TableInfo& table,
                                                   const TableOptions& options);
 
-  // Takes a batch; the rows that can't be stored as they are. rows() has all of them, in the same order; in
-  // mode changes with one more column, the number of each row's Change.
-  Result<std::vector<RefusedCell>> Load(const Batch& batch);
-  const std::shared_ptr<arrow::RecordBatch>& rows() const { return rows_; }
+  // All rows of a batch, in the same order; in mode changes with one more column, the number of each row's
+  // Change. And those that can't be stored as they are, ascending.
+  struct Loaded : ReadyRows {
+    std::shared_ptr<arrow::RecordBatch> rows;
+    std::vector<RefusedCell> refused;
+  };
+  Result<Loaded> Load(const Batch& batch);
 
   struct Column {
     const sql::TableColumn* column;
@@ -40,8 +43,8 @@ class ServerRows {
 
  private:
   ServerRows() = default;
-  bool Deletes(int64_t row) const;  // then only its key counts
-  void FindNulls(std::vector<RefusedCell>& refused) const;
+  bool Deletes(const arrow::RecordBatch& rows, int64_t row) const;  // then only its key counts
+  void FindNulls(Loaded& loaded) const;
 
   std::unique_ptr<BatchTable> table_;
   sql::TableInfo info_;
@@ -49,7 +52,6 @@ class ServerRows {
   Mode mode_ = Mode::kAppend;
   std::string change_column_;  // of the job's, in mode changes
   std::string select_;         // empty where all columns go as they are
-  std::shared_ptr<arrow::RecordBatch> rows_;
 };
 
 }  // namespace tranche

@@ -19,10 +19,11 @@ namespace {
 using sql::Fault;
 using sql::ServerSession;
 
-// What one thread works with.
+// What writes one batch after the other.
 struct Lane {
-  std::unique_ptr<ServerSession> session;
+  std::mutex mutex;  // of the engine's session, and of
   std::unique_ptr<ServerRows> rows;
+  std::unique_ptr<ServerSession> session;
   std::unique_ptr<ServerWriter> writer;
   std::optional<sql::Ledger> ledger;
   Fault fault;       // of the transaction that failed last
@@ -39,6 +40,8 @@ class ServerStore : public Sink {
                std::optional<Duration> timeout) override;
   Result<Opened> Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) override;
   Result<WriteReport> Write(const Batch& batch, SinkContext& context) override;
+  bool makes_ready() const override { return true; }
+  Result<std::shared_ptr<const ReadyRows>> Ready(const Batch& batch, SinkContext& context) override;
   Result<Totals> Sum(SinkContext& context) override {
     return Again(context, [&]() -> Result<Totals> {
       TRANCHE_TRY(ledger_->NoteCommitted(context, 0));
@@ -79,8 +82,12 @@ class ServerStore : public Sink {
   Status CheckTakes(const sql::TableInfo& table) const;
   Status CheckRights(ServerSession& session, sql::Ledger& ledger, bool makes);
   Status CheckStored(const Opened& opened);
+  Lane& LaneOf(const SinkContext& context) {
+    const std::scoped_lock lock(mutex_);
+    return lanes_[context.engine];
+  }
   Status PrepareLane(Lane& lane, SinkContext& context);
-  Result<WriteReport> Attempt(Lane& lane, const Batch& batch, ServerWriter::Refused& refused,
+  Result<WriteReport> Attempt(Lane& lane, const Batch& batch, const ServerRows::Loaded& loaded,
                               SinkContext& context);
 
   std::unique_ptr<sql::Server> server_;
@@ -381,9 +388,6 @@ Status ServerStore::CheckStored(const Opened& opened) {
 
 // A lane has a session of its own, which it gets anew when it was lost.
 Status ServerStore::PrepareLane(Lane& lane, SinkContext& context) {
-  if (!lane.rows) {
-    TRANCHE_ASSIGN(lane.rows, ServerRows::Make(*context.engine, schema_, *server_, loaded_, options_));
-  }
   if (lane.session) return {};
   TRANCHE_ASSIGN(lane.session, server_->Connect(application_, context.timeout));
   if (lane.lost != 0) {
@@ -403,45 +407,55 @@ Status ServerStore::PrepareLane(Lane& lane, SinkContext& context) {
   return lane.writer->Prepare();
 }
 
+Result<std::shared_ptr<const ReadyRows>> ServerStore::Ready(const Batch& batch, SinkContext& context) {
+  Lane& lane = LaneOf(context);
+  const std::scoped_lock lock(lane.mutex);
+  if (!lane.rows) {
+    TRANCHE_ASSIGN(lane.rows, ServerRows::Make(*context.engine, schema_, *server_, loaded_, options_));
+  }
+  TRANCHE_ASSIGN(auto loaded, lane.rows->Load(batch));
+  return std::make_shared<const ServerRows::Loaded>(std::move(loaded));
+}
+
 Result<WriteReport> ServerStore::Write(const Batch& batch, SinkContext& context) {
   using Outcome = WriteReport::Outcome;
-  Lane* lane = nullptr;
-  {
-    const std::scoped_lock lock(mutex_);
-    lane = &lanes_[context.engine];
+  std::shared_ptr<const ReadyRows> ready = batch.ready;
+  if (!ready) {
+    TRANCHE_ASSIGN(ready, Ready(batch, context));
   }
+  const auto& loaded = static_cast<const ServerRows::Loaded&>(*ready);
+  Lane& lane = LaneOf(context);
   auto failed = [&](Outcome outcome, const Error& error) {
     WriteReport report;
     report.outcome = outcome;
     report.message = error.ToString();
     return report;
   };
-  if (Status prepared = PrepareLane(*lane, context); !prepared) {
+  if (Status prepared = PrepareLane(lane, context); !prepared) {
     const bool passes =
-        !lane->session ? prepared.error().code == Code::kOutside : sql::IsTransient(lane->session->fault());
-    lane->session.reset();
+        !lane.session ? prepared.error().code == Code::kOutside : sql::IsTransient(lane.session->fault());
+    lane.session.reset();
     if (!passes) return std::move(prepared).error().In(options_.TableName());
     return failed(Outcome::kRolledBack, prepared.error());
   }
-  TRANCHE_ASSIGN(ServerWriter::Refused refused, lane->rows->Load(batch));
-  lane->allowed = 0;
-  const int64_t number = lane->session->number();
-  auto report =
-      Transact(*lane->session, lane->fault, [&] { return Attempt(*lane, batch, refused, context); });
+  lane.allowed = 0;
+  const int64_t number = lane.session->number();
+  auto report = Transact(*lane.session, lane.fault, [&] { return Attempt(lane, batch, loaded, context); });
   if (report) return report;
-  if (lane->fault.kind == Fault::Kind::kLost) {
-    lane->lost = number;
-    lane->writer.reset();
-    lane->session.reset();
+  if (lane.fault.kind == Fault::Kind::kLost) {
+    lane.lost = number;
+    lane.writer.reset();
+    lane.session.reset();
     return failed(Outcome::kUnknown, report.error());
   }
-  if (lane->fault.kind == Fault::Kind::kAgain) return failed(Outcome::kRolledBack, report.error());
+  if (lane.fault.kind == Fault::Kind::kAgain) return failed(Outcome::kRolledBack, report.error());
   return std::move(report).error().In(options_.TableName());
 }
 
-Result<WriteReport> ServerStore::Attempt(Lane& lane, const Batch& batch, ServerWriter::Refused& refused,
+Result<WriteReport> ServerStore::Attempt(Lane& lane, const Batch& batch, const ServerRows::Loaded& loaded,
                                          SinkContext& context) {
   using Outcome = WriteReport::Outcome;
+  ServerWriter::Refused refused = loaded.refused;
   WriteReport report;
   report.bytes = batch.bytes;
   TRANCHE_ASSIGN(sql::Ledger::Claim claim, lane.ledger->Take(batch.span));
@@ -463,11 +477,14 @@ Result<WriteReport> ServerStore::Attempt(Lane& lane, const Batch& batch, ServerW
     return {};
   };
   report.counts.sent = batch.span.rows();
-  TRANCHE_TRY(lane.writer->Write(refused, report.counts, allow));
+  TRANCHE_TRY(lane.writer->Write(*loaded.rows, refused, report.counts, allow));
   TRANCHE_TRY(Failpoint("batch.written"));
   if (!refused.empty()) {
     TRANCHE_TRY(allow(static_cast<int64_t>(refused.size())));
-    TRANCHE_ASSIGN(report.rejects, MakeRejects(lane.rows->table(), batch, context.store, refused));
+    {
+      const std::scoped_lock lock(lane.mutex);
+      TRANCHE_ASSIGN(report.rejects, MakeRejects(lane.rows->table(), batch, context.store, refused));
+    }
     TRANCHE_TRY(lane.ledger->AddRejects(report.rejects));
   }
   TRANCHE_TRY(lane.ledger->Record(batch.span, report.counts));

@@ -143,15 +143,16 @@ Status ServerWriter::Load(const sql::LoadTarget& target, const arrow::RecordBatc
   return {};
 }
 
-Status ServerWriter::Write(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow) {
+Status ServerWriter::Write(const arrow::RecordBatch& rows, Refused& refused, Counts& counts,
+                           const std::function<Status(int64_t)>& allow) {
   saved_ = false;
   if (staged_ && !session_.dialect().clears_temporary) {
     TRANCHE_TRY(session_.Execute("DELETE FROM " + QuoteName(kStaging)));
   }
-  if (staged_) return WriteStaged(refused, counts, allow);
-  TRANCHE_TRY(Load(target_, *rows_.rows(), refused, allow));
+  if (staged_) return WriteStaged(rows, refused, counts, allow);
+  TRANCHE_TRY(Load(target_, rows, refused, allow));
   counts.rejected = static_cast<int64_t>(refused.size());
-  counts.stored = rows_.rows()->num_rows() - counts.rejected;
+  counts.stored = rows.num_rows() - counts.rejected;
   return {};
 }
 
@@ -233,9 +234,9 @@ Result<int64_t> ServerWriter::Supersede() {
   return session_.Execute(sql::SupersedeSql(session_.dialect(), kStaging, key, kPositionColumn));
 }
 
-Status ServerWriter::WriteStaged(Refused& refused, Counts& counts,
+Status ServerWriter::WriteStaged(const arrow::RecordBatch& rows, Refused& refused, Counts& counts,
                                  const std::function<Status(int64_t)>& allow) {
-  TRANCHE_ASSIGN(auto numbered, WithPosition(*rows_.rows()));
+  TRANCHE_ASSIGN(auto numbered, WithPosition(rows));
   TRANCHE_TRY(Load(staging_, *numbered, refused, allow));
   const bool changes = options_.mode == Mode::kChanges;
   if (!options_.key.empty() && !changes) {

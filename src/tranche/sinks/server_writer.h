@@ -29,12 +29,14 @@ class ServerWriter {
   // Once a session: the staging table, where one is needed.
   Status Prepare();
 
-  // Writes the rows that are loaded in `rows` but those in `refused`; adds to both. `allow` is asked before
+  // Writes `rows` as ServerRows loads them, but those in `refused`; adds to these. `allow` is asked before
   // more rejects are searched for.
-  Status Write(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow);
+  Status Write(const arrow::RecordBatch& rows, Refused& refused, Counts& counts,
+               const std::function<Status(int64_t)>& allow);
 
  private:
-  Status WriteStaged(Refused& refused, Counts& counts, const std::function<Status(int64_t)>& allow);
+  Status WriteStaged(const arrow::RecordBatch& rows, Refused& refused, Counts& counts,
+                     const std::function<Status(int64_t)>& allow);
   // Into `target`, all rows but those in `refused`; adds to them.
   Status Load(const sql::LoadTarget& target, const arrow::RecordBatch& rows, Refused& refused,
               const std::function<Status(int64_t)>& allow);

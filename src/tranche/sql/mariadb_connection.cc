@@ -35,6 +35,7 @@ constexpr Numbered kNumbers[] = {
     {1114, Fault::Kind::kAgain},  // so is a table
     {1317, Fault::Kind::kAgain},  // the query was killed
     {1969, Fault::Kind::kAgain},  // max_statement_time
+    {1615, Fault::Kind::kAgain},  // the table has changed since the statement was prepared
     {1040, Fault::Kind::kAgain},  // too many connections
     {1203, Fault::Kind::kAgain},  // and of this user
     {1226, Fault::Kind::kAgain},  // a resource of the user's
@@ -90,12 +91,13 @@ std::string_view TextAt(const arrow::Array& array, int64_t row) {
   return static_cast<const arrow::BinaryArray&>(array).GetView(row);
 }
 
-int64_t BytesOf(const arrow::RecordBatch& rows, int64_t row) {
-  int64_t bytes = 0;
+// Of each row, at most.
+std::vector<int64_t> BytesOf(const arrow::RecordBatch& rows) {
+  std::vector<int64_t> bytes(static_cast<size_t>(rows.num_rows()), 9 * rows.num_columns());
   for (const auto& column : rows.columns()) {
-    bytes += 9;
-    if (arrow::is_base_binary_like(column->type_id()) && !column->IsNull(row)) {
-      bytes += static_cast<int64_t>(TextAt(*column, row).size());
+    if (!arrow::is_base_binary_like(column->type_id())) continue;
+    for (int64_t row = 0; row < rows.num_rows(); ++row) {
+      if (!column->IsNull(row)) bytes[row] += static_cast<int64_t>(TextAt(*column, row).size());
     }
   }
   return bytes;
@@ -103,8 +105,10 @@ int64_t BytesOf(const arrow::RecordBatch& rows, int64_t row) {
 
 Result<enum_field_types> Bind(const arrow::Array& values, const std::vector<int64_t>& rows, Bound& bound,
                               bool* is_unsigned) {
-  for (int64_t row : rows)
-    bound.indicators.push_back(values.IsNull(row) ? STMT_INDICATOR_NULL : STMT_INDICATOR_NONE);
+  bound.indicators.assign(rows.size(), STMT_INDICATOR_NONE);
+  for (size_t i = 0; values.null_count() > 0 && i < rows.size(); ++i) {
+    if (values.IsNull(rows[i])) bound.indicators[i] = STMT_INDICATOR_NULL;
+  }
   *is_unsigned = arrow::is_unsigned_integer(values.type_id());
   switch (values.type_id()) {
     case arrow::Type::BOOL:
@@ -139,6 +143,8 @@ Result<enum_field_types> Bind(const arrow::Array& values, const std::vector<int6
   if (!arrow::is_base_binary_like(values.type_id())) {
     return Fail(Code::kInternal, "cannot hand a {} to MariaDB", values.type()->ToString());
   }
+  bound.texts.reserve(rows.size());
+  bound.lengths.reserve(rows.size());
   for (int64_t row : rows) {
     const std::string_view text = values.IsNull(row) ? std::string_view("") : TextAt(values, row);
     bound.texts.push_back(const_cast<char*>(text.data()));
@@ -220,6 +226,7 @@ Error MariaDbConnection::Lost(std::string why) {
   const std::string code = fault_.code;
   fault_ = {.kind = Fault::Kind::kLost, .code = code};
   answer_.reset();
+  kept_.clear();
   connection_.reset();
   return Fail(Code::kOutside, "the connection to the server is lost: {}", why);
 }
@@ -251,6 +258,7 @@ Error MariaDbConnection::Failed(MYSQL_STMT& statement) {
 
 Status MariaDbConnection::Open(const MariaDbParameters& parameters, const std::string& application) {
   fault_ = {};
+  kept_.clear();
   connection_.reset(mysql_init(nullptr));
   if (!connection_) return Lost("no memory");
   const auto seconds =
@@ -327,10 +335,21 @@ Result<MariaDbStatement> MariaDbConnection::Prepare(std::string_view sql) {
   return statement;
 }
 
-Result<MariaDbStatement> MariaDbConnection::Run(std::string_view sql, const std::vector<Value>& values) {
-  std::vector<const Value*> bound;
-  const std::string text = WithMarks(sql, values, bound);
-  TRANCHE_ASSIGN(MariaDbStatement statement, Prepare(text));
+Status MariaDbConnection::RunKept(const std::string& sql, const std::function<Status(MYSQL_STMT&)>& run) {
+  constexpr size_t kMostKept = 16;
+  auto kept = kept_.find(sql);
+  if (kept == kept_.end()) {
+    if (kept_.size() == kMostKept) kept_.clear();
+    TRANCHE_ASSIGN(MariaDbStatement statement, Prepare(sql));
+    kept = kept_.emplace(sql, std::move(statement)).first;
+  }
+  fault_ = {};
+  Status done = run(*kept->second);
+  if (!done) kept_.erase(sql);
+  return done;
+}
+
+Status MariaDbConnection::RunOn(MYSQL_STMT& statement, const std::vector<const Value*>& bound) {
   std::vector<MYSQL_BIND> binds(bound.size());
   std::vector<unsigned long> lengths(bound.size());
   std::vector<my_bool> nulls(bound.size());
@@ -344,8 +363,15 @@ Result<MariaDbStatement> MariaDbConnection::Run(std::string_view sql, const std:
     binds[i].length = &lengths[i];
     binds[i].is_null = &nulls[i];
   }
-  if (!binds.empty() && mysql_stmt_bind_param(statement.get(), binds.data()) != 0) return Failed(*statement);
-  if (mysql_stmt_execute(statement.get()) != 0) return Failed(*statement);
+  if (!binds.empty() && mysql_stmt_bind_param(&statement, binds.data()) != 0) return Failed(statement);
+  if (mysql_stmt_execute(&statement) != 0) return Failed(statement);
+  return {};
+}
+
+Result<MariaDbStatement> MariaDbConnection::Run(std::string_view sql, const std::vector<Value>& values) {
+  std::vector<const Value*> bound;
+  TRANCHE_ASSIGN(MariaDbStatement statement, Prepare(WithMarks(sql, values, bound)));
+  TRANCHE_TRY(RunOn(*statement, bound));
   return statement;
 }
 
@@ -356,8 +382,14 @@ Result<int64_t> MariaDbConnection::Execute(std::string_view sql, const std::vect
     const std::unique_ptr<MYSQL_RES, FreeMariaDb> answer(mysql_store_result(connection_.get()));
     return answer ? 0 : static_cast<int64_t>(mysql_affected_rows(connection_.get()));
   }
-  TRANCHE_ASSIGN(const MariaDbStatement statement, Run(sql, values));
-  return static_cast<int64_t>(mysql_stmt_affected_rows(statement.get()));
+  std::vector<const Value*> bound;
+  int64_t rows = 0;
+  TRANCHE_TRY(RunKept(WithMarks(sql, values, bound), [&](MYSQL_STMT& statement) -> Status {
+    TRANCHE_TRY(RunOn(statement, bound));
+    rows = static_cast<int64_t>(mysql_stmt_affected_rows(&statement));
+    return {};
+  }));
+  return rows;
 }
 
 Status MariaDbConnection::Each(std::string_view sql, const std::vector<Value>& values,
@@ -472,15 +504,15 @@ Result<int64_t> MariaDbConnection::Load(const LoadTarget& target, const arrow::R
     names += (names.empty() ? "" : ", ") + QuoteName(column);
     marks += marks.empty() ? "?" : ", ?";
   }
-  TRANCHE_ASSIGN(
-      const MariaDbStatement statement,
-      Prepare(fmt::format("INSERT INTO {} ({}) VALUES ({})", QuoteName(target.table), names, marks)));
+  const std::string sql =
+      fmt::format("INSERT INTO {} ({}) VALUES ({})", QuoteName(target.table), names, marks);
   const int64_t most = std::min(most_bytes_ / 2, kMostLoaded);
+  const std::vector<int64_t> sizes = BytesOf(rows);
   std::vector<int64_t> part;
   int64_t loaded = 0, bytes = 0;
   auto load = [&]() -> Status {
     if (part.empty()) return {};
-    TRANCHE_TRY(LoadPart(*statement, rows, part, loaded));
+    TRANCHE_TRY(RunKept(sql, [&](MYSQL_STMT& statement) { return LoadPart(statement, rows, part, loaded); }));
     loaded += static_cast<int64_t>(part.size());
     part.clear();
     bytes = 0;
@@ -488,7 +520,7 @@ Result<int64_t> MariaDbConnection::Load(const LoadTarget& target, const arrow::R
   };
   for (Span span : spans) {
     for (int64_t row = span.from; row < span.to; ++row) {
-      const int64_t size = BytesOf(rows, row);
+      const int64_t size = sizes[row];
       if (size + 1024 > most_bytes_) {
         fault_ = {.kind = Fault::Kind::kRow, .code = "", .row = loaded + static_cast<int64_t>(part.size())};
         return Fail(Code::kData, "the row is longer than the server's max_allowed_packet ({} bytes)",

@@ -5,6 +5,7 @@
 #include <mysql.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -60,6 +61,9 @@ class MariaDbConnection {
 
  private:
   Result<MariaDbStatement> Prepare(std::string_view sql);
+  // Prepares a statement without an answer once, and anew where it has failed.
+  Status RunKept(const std::string& sql, const std::function<Status(MYSQL_STMT&)>& run);
+  Status RunOn(MYSQL_STMT& statement, const std::vector<const Value*>& values);
   // With the values of $1, $2, … in the places where they stand.
   Result<MariaDbStatement> Run(std::string_view sql, const std::vector<Value>& values);
   Status RunPlain(std::string_view sql);
@@ -78,6 +82,7 @@ class MariaDbConnection {
   int64_t most_bytes_ = 0;       // of a packet
   Fault fault_;
   std::unique_ptr<MYSQL_RES, FreeMariaDb> answer_;
+  std::map<std::string, MariaDbStatement> kept_;
 };
 
 }  // namespace tranche::sql
