@@ -19,9 +19,10 @@ namespace tranche {
 namespace {
 
 constexpr int64_t kSegmentBytes = 64 << 20;
-constexpr int64_t kSteadySegmentBytes = 16 << 20;  // stores begin with the first
-constexpr int64_t kSegmentsAhead = 3;              // in memory, and no store wants more
-constexpr int64_t kSegmentsHeld = 16;              // in memory at all, however large a batch becomes
+constexpr int64_t kSteadySegmentBytes = 16 << 20;
+constexpr int64_t kFirstSegmentBytes = 4 << 20;  // with which stores begin
+constexpr int64_t kSegmentsAhead = 3;            // in memory, and no store wants more
+constexpr int64_t kSegmentsHeld = 16;            // in memory at all, however large a batch becomes
 constexpr Duration kLook = std::chrono::milliseconds(100);
 
 // Rejects that are not in the state yet: few enough to be held.
@@ -95,7 +96,8 @@ Reject ParseMark(std::string_view mark, int64_t row) {
 class Sealer {
  public:
   struct Limits {
-    int64_t segment = 0;  // bytes of one
+    int64_t first = 0;    // bytes of the first segment
+    int64_t segment = 0;  // and of the others
     int64_t ahead = 0;    // bytes in memory, and no store wants more
     int64_t held = 0;     // bytes in memory at all; 0: all segments are files
   };
@@ -194,10 +196,12 @@ class Sealer {
     return {};
   }
 
+  int64_t segment_bytes() const { return number_ == 0 ? limits_.first : limits_.segment; }
+
   // Rows that about fill a segment.
   int64_t StepOf(const arrow::RecordBatch& rows) const {
     const int64_t bytes = std::max<int64_t>(RowBytes(rows, 0, rows.num_rows()), 1);
-    return std::max<int64_t>(rows.num_rows() * limits_.segment / bytes, 1);
+    return std::max<int64_t>(rows.num_rows() * segment_bytes() / bytes, 1);
   }
 
   // Of an ordered stage whose segments an earlier start has recorded: what comes now stands behind them.
@@ -268,7 +272,7 @@ class Sealer {
       held_bytes_ += RowBytes(*rows, 0, rows->num_rows());
     }
     const bool full = Known() ? tally_.rows == Known()->span.to
-                              : (writer_ ? writer_->bytes_written() : held_bytes_) >= limits_.segment;
+                              : (writer_ ? writer_->bytes_written() : held_bytes_) >= segment_bytes();
     return full ? SealSegment() : Status();
   }
 
@@ -556,8 +560,10 @@ Result<SealedStage> Spooler::MakeOnce(const PlannedStage& stage, const std::stri
   const std::string after = stage.ordered() && !known.empty() ? known.back().behind : "";
   TRANCHE_ASSIGN(Composed composed, Compose(stage, stage.query, sealed, after));
   auto flows = [&](const Spool& spool) { return begun(id, spool, /*flows=*/true); };
-  Sealer::Limits limits{.segment = context_.options.segment_bytes.value_or(
-                            stage.streams() ? kSteadySegmentBytes : kSegmentBytes)};
+  Sealer::Limits limits{
+      .first = context_.options.segment_bytes.value_or(stage.streams() ? kFirstSegmentBytes : kSegmentBytes),
+      .segment =
+          context_.options.segment_bytes.value_or(stage.streams() ? kSteadySegmentBytes : kSegmentBytes)};
   if (holds) {
     limits.held = std::min(context_.options.memory / 8, kSegmentsHeld * limits.segment);
     limits.ahead = std::min(kSegmentsAhead * limits.segment, limits.held);
