@@ -1,3 +1,5 @@
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include <arrow/api.h>
@@ -173,6 +175,63 @@ TEST_F(RegisteredReaderTest, ErrorsAreNotLostWhileTheCallerIsBusy) {
     ASSERT_EQ(error_of("SELECT CASE i WHEN 139999 THEN error('no such i') ELSE i END FROM " + whole),
               "no such i")
         << "in turn " << turn;
+  }
+}
+
+// 0, 1, … before `end`, to whoever asks; who asks, waits a little, so that others ask as well.
+class Shared : public Reader {
+ public:
+  Shared(int64_t end, std::set<std::thread::id>& threads, bool fails)
+      : end_(end), threads_(threads), fails_(fails) {}
+  std::shared_ptr<arrow::Schema> schema() const override {
+    return arrow::schema({arrow::field("i", arrow::int64())});
+  }
+  bool shared() const override { return true; }
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    int64_t from = 0;
+    {
+      const std::scoped_lock lock(mutex_);
+      threads_.insert(std::this_thread::get_id());
+      if (next_ == end_ && fails_) return Fail(Code::kOutside, "the server is gone");
+      if (next_ == end_) return nullptr;
+      from = std::exchange(next_, next_ + kRows);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    arrow::Int64Builder numbers;
+    for (int64_t i = 0; i < kRows; ++i) (void)numbers.Append(from + i);
+    return arrow::RecordBatch::Make(schema(), kRows, {numbers.Finish().ValueOrDie()});
+  }
+
+ private:
+  static constexpr int64_t kRows = 5000;
+  const int64_t end_;
+  std::set<std::thread::id>& threads_;
+  const bool fails_;
+  std::mutex mutex_;
+  int64_t next_ = 0;
+};
+
+TEST_F(RegisteredReaderTest, ASharedOneIsReadBySeveralThreads) {
+  std::set<std::thread::id> threads;
+  for (const bool fails : {false, true}) {
+    threads.clear();
+    const std::string name = engine_
+                                 ->Register(Shared(0, threads, false).schema(),
+                                            [&, fails]() -> Result<std::unique_ptr<Reader>> {
+                                              return std::make_unique<Shared>(1'000'000, threads, fails);
+                                            })
+                                 .value();
+    ASSERT_TRUE(engine_->Execute("SET preserve_insertion_order = false"));
+    auto written = engine_->CopyAside({"FROM " + name}, {.path = folder_ + "/out.csv", .format = "csv"});
+    EXPECT_GT(threads.size(), 1);
+    if (fails) {
+      EXPECT_THAT(written.error().ToString(), HasSubstr("the server is gone"));
+      continue;
+    }
+    EXPECT_EQ(written.value_or(0), 1'000'000);
+    EXPECT_EQ(engine_->LastScans().at(0).rows, 1'000'000);
+    EXPECT_EQ(Rows({"SELECT count(DISTINCT i), min(i), max(i) FROM '" + folder_ + "/out.csv'"}),
+              "1000000|0|999999\n");
   }
 }
 

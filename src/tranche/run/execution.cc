@@ -324,8 +324,9 @@ Status Execution::StoreDirect(const PlannedStage& stage) {
     TRANCHE_TRY(spooler.CheckBefore(stage, sealed_));
     const int64_t begun = context_.clock.SteadyNanos();
     TRANCHE_ASSIGN(auto composed, spooler.Compose(stage, stage.query, sealed_));
-    // Then all threads of the engine write.
-    if (composed.any_order) TRANCHE_TRY(worker.engine().Execute("SET preserve_insertion_order = false"));
+    // Of rows without an order, all threads of the engine write.
+    TRANCHE_TRY(
+        worker.engine().Execute(fmt::format("SET preserve_insertion_order = {}", !composed.any_order)));
     TRANCHE_ASSIGN(const Counts counts, worker.StoreDirect(composed.sql));
     tally.rows = counts.sent;
     TRANCHE_TRY(spooler.Tally(stage, record.id, worker.engine(), tally));
