@@ -507,7 +507,10 @@ Result<int64_t> MariaDbConnection::Load(const LoadTarget& target, const arrow::R
   const std::string sql =
       fmt::format("INSERT INTO {} ({}) VALUES ({})", QuoteName(target.table), names, marks);
   const int64_t most = std::min(most_bytes_ / 2, kMostLoaded);
-  const std::vector<int64_t> sizes = BytesOf(rows);
+  // Of the rows from the first span to the last: a part of a batch is tried again and again.
+  const int64_t first = spans.empty() ? 0 : spans.front().from;
+  const int64_t end = spans.empty() ? 0 : spans.back().to;
+  const std::vector<int64_t> sizes = BytesOf(*rows.Slice(first, end - first));
   std::vector<int64_t> part;
   int64_t loaded = 0, bytes = 0;
   auto load = [&]() -> Status {
@@ -520,7 +523,7 @@ Result<int64_t> MariaDbConnection::Load(const LoadTarget& target, const arrow::R
   };
   for (Span span : spans) {
     for (int64_t row = span.from; row < span.to; ++row) {
-      const int64_t size = sizes[row];
+      const int64_t size = sizes[row - first];
       if (size + 1024 > most_bytes_) {
         fault_ = {.kind = Fault::Kind::kRow, .code = "", .row = loaded + static_cast<int64_t>(part.size())};
         return Fail(Code::kData, "the row is longer than the server's max_allowed_packet ({} bytes)",
