@@ -44,6 +44,7 @@ struct WriteReport {
   int64_t bytes = 0;            // written
   std::vector<Reject> rejects;  // committed with the batch, by the ledger that holds the batch
   std::string message;          // of kRolledBack and kUnknown: what the target said
+  bool again = false;  // it was begun before, nobody knows how that ended: its rows may be there twice
 };
 
 // What a store without a ledger of its own remembers: durable in the run's local state when the call returns.
@@ -177,7 +178,13 @@ class Sink {
   // Nothing where the ledger knows of none: it is not stored, or its line was not kept.
   virtual Result<std::optional<StoredBatch>> BatchOf(SinkContext&, int64_t) { return std::nullopt; }
 
+  // Where the options make it another than the spec's: "at least once".
+  virtual std::string guarantee() const { return ""; }
+
   virtual std::string Describe() const = 0;  // "parquet out/hourly/ partitioned by day, replace"
 };
+
+// For a store without a ledger of its own: the sums of its journal, and whether the spans tile [0, rows).
+Result<Sink::Totals> SumOfJournal(SinkContext& context);
 
 }  // namespace tranche

@@ -80,7 +80,7 @@ std::string ExplainPlan(const Job& job, const Plan& plan, const Sources& sources
     const Store& store = *planned.store;
     text += fmt::format("\nstore {}: {}\n", store.name, Near(planned.sink->Describe(), job));
     text += fmt::format("  takes    stage {}\n", planned.stage);
-    text += fmt::format("  promise  {}\n", store.spec->guarantee);
+    text += fmt::format("  promise  {}\n", planned.guarantee());
     text += fmt::format("  writes   {}\n", planned.sink->whole() ? "one unit" : BatchText(store.batch));
   }
   return text;

@@ -355,4 +355,9 @@ SqlText WithRelations(const std::map<std::string, SqlText>& definitions, const S
   return text;
 }
 
+std::string PlannedStore::guarantee() const {
+  std::string own = sink->guarantee();
+  return own.empty() ? store->spec->guarantee : own;
+}
+
 }  // namespace tranche

@@ -62,6 +62,7 @@ struct PlannedStore {
   std::string stage;    // whose rows it takes
   bool direct = false;  // the stage is not spooled: its query goes into this store
   std::vector<std::string> columns;
+  std::string guarantee() const;  // of each row
 };
 
 struct Plan {

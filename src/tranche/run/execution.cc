@@ -372,7 +372,7 @@ void Execution::Describe() {
     ReportData::Store& described = *Named(report.stores, store.store->name);
     described.connector = store.store->spec->name;
     described.description = Near(store.sink->Describe(), context_.job);
-    described.guarantee = store.store->spec->guarantee;
+    described.guarantee = store.guarantee();
     described.stage = store.stage;
   }
 }

@@ -121,6 +121,10 @@ Status StoreWorker::WriteBatch(Lane& lane, const Batch& batch) {
       case WriteReport::Outcome::kAlreadyCommitted: {
         const double seconds = (context_.clock.SteadyNanos() - begun) / 1e9;
         Note(report, batch.span, seconds, attempt - 1);
+        if (report.again) {
+          context_.log.Warn("these rows may be stored twice",
+                            {{"store", name()}, {"from", batch.span.from}, {"to", batch.span.to}});
+        }
         {
           const std::scoped_lock lock(mutex_);
           if (sizer_ && lane.warm && attempt == 1) sizer_->Stored(batch.span.rows(), seconds);

@@ -79,7 +79,8 @@ Target FollowLink(Target target) {
 std::vector<Field> FileFields(std::string_view example_path, bool partitions) {
   std::vector<Field> fields = {
       {"path", Shape::Path(),
-       fmt::format("The file, such as {}, or `stdout`; with a / at its end a folder, into which each batch "
+       fmt::format("The file, such as {}, or `stdout` (at least once); with a / at its end a folder, into "
+                   "which each batch "
                    "is written "
                    "as a file.",
                    example_path),
@@ -100,7 +101,7 @@ SinkSpec FileSpec(std::string name) {
   SinkSpec spec;
   spec.name = std::move(name);
   spec.modes = {"replace", "append"};
-  spec.guarantee = "exactly once, by files written aside and one rename; at least once to standard output";
+  spec.guarantee = "exactly once, by files written aside and one rename";
   spec.direct = true;
   spec.parallel = 64;
   spec.policy.parallel = 0;
@@ -394,17 +395,7 @@ Result<std::vector<FilePart>> FileSink::JournalledParts(SinkContext& context) co
 }
 
 Result<Sink::Totals> FileSink::Sum(SinkContext& context) {
-  TRANCHE_ASSIGN(Entries entries, context.journal->Entries());
-  Totals totals;
-  SpanSet spans;
-  for (const Journal::Entry& entry : entries) {
-    totals.counts += entry.counts;
-    if (entry.span.rows() > 0 && !spans.Add(entry.span)) {
-      return Fail(Code::kInternal, "the journal of store '{}' holds rows twice, near row {}", context.store,
-                  entry.span.from);
-    }
-  }
-  totals.tiles = spans.Tiles(context.rows);
+  TRANCHE_ASSIGN(Totals totals, SumOfJournal(context));
   if (options_.standard_output) return totals;
   TRANCHE_ASSIGN(auto parts, JournalledParts(context));
   int64_t counted = 0;

@@ -55,6 +55,7 @@ class FileSink : public Sink {
   Result<std::optional<Standing>> Look(SinkContext& context) override;
   Result<std::optional<StoredBatch>> BatchOf(SinkContext& context, int64_t row) override;
   std::string Describe() const override;
+  std::string guarantee() const override { return options_.standard_output ? "at least once" : ""; }
   std::string target() const override { return options_.standard_output ? "stdout" : options_.target.path; }
 
  private:

@@ -222,6 +222,7 @@ Error AdbcClient::Unconnected(Error error) {
 Error AdbcClient::Failed(AdbcStatusCode status, const AdbcError& error) {
   const std::string state(error.sqlstate, strnlen(error.sqlstate, sizeof error.sqlstate));
   const bool known = !state.empty() && state != "00000";
+  unsupported_ = status == ADBC_STATUS_NOT_IMPLEMENTED;
   fault_ = {.kind = known ? KindOfSqlState(state) : KindOfStatus(status), .code = known ? state : ""};
   if (!known && error.vendor_code != 0 && error.vendor_code != ADBC_ERROR_VENDOR_CODE_PRIVATE_DATA) {
     fault_.code = std::to_string(error.vendor_code);
@@ -292,18 +293,45 @@ Result<int64_t> AdbcClient::Execute(const std::string& sql) {
   return Change(Begin(), [sql](Running& run) { return Prepare(run, {}, &sql); });
 }
 
-Result<int64_t> AdbcClient::Ingest(const std::string& schema, const std::string& table,
-                                   ArrowArrayStream rows) {
+Result<int64_t> AdbcClient::Ingest(const std::string& schema, const std::string& table, ArrowArrayStream rows,
+                                   bool creates) {
   auto running = Begin();
   running->bound = rows;
-  const std::vector<AdbcOption> options = {{ADBC_INGEST_OPTION_TARGET_TABLE, table},
-                                           {ADBC_INGEST_OPTION_TARGET_DB_SCHEMA, schema},
-                                           {ADBC_INGEST_OPTION_MODE, ADBC_INGEST_OPTION_MODE_APPEND}};
+  std::vector<AdbcOption> options = {
+      {ADBC_INGEST_OPTION_TARGET_TABLE, table},
+      {ADBC_INGEST_OPTION_MODE, creates ? ADBC_INGEST_OPTION_MODE_CREATE : ADBC_INGEST_OPTION_MODE_APPEND}};
+  if (!schema.empty()) options.push_back({ADBC_INGEST_OPTION_TARGET_DB_SCHEMA, schema});
   return Change(std::move(running), [options](Running& run) {
     const AdbcStatusCode status = Prepare(run, options, nullptr);
     if (status != ADBC_STATUS_OK) return status;
     return AdbcStatementBindStream(run.statement.get(), &run.bound, &run.error);
   });
+}
+
+Result<int64_t> AdbcClient::ExecuteEach(const std::string& sql, ArrowArrayStream rows) {
+  auto running = Begin();
+  running->bound = rows;
+  return Change(std::move(running), [sql](Running& run) {
+    AdbcStatusCode status = Prepare(run, {}, &sql);
+    if (status == ADBC_STATUS_OK) status = AdbcStatementPrepare(run.statement.get(), &run.error);
+    if (status != ADBC_STATUS_OK) return status;
+    return AdbcStatementBindStream(run.statement.get(), &run.bound, &run.error);
+  });
+}
+
+Result<std::shared_ptr<arrow::Schema>> AdbcClient::TableSchema(const std::string& schema,
+                                                               const std::string& table) {
+  auto running = Begin();
+  Status done = Call(running, [schema, table](Running& run) {
+    return AdbcConnectionGetTableSchema(run.link->connection.get(), nullptr,
+                                        schema.empty() ? nullptr : schema.c_str(), table.c_str(), &run.schema,
+                                        &run.error);
+  });
+  ArrowSchema columns = done ? std::exchange(running->schema, {}) : ArrowSchema{};
+  Release(std::move(running));
+  if (!done) return std::move(done).error();
+  TRANCHE_ARROW_ASSIGN(auto read, "read", "the columns of a table", arrow::ImportSchema(&columns));
+  return read;
 }
 
 Result<std::unique_ptr<AdbcClient::Stream>> AdbcClient::Ask(std::function<AdbcStatusCode(Running&)> ask) {

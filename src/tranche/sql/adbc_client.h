@@ -55,8 +55,14 @@ class AdbcClient {
   Result<std::shared_ptr<arrow::Schema>> Describe(const std::string& sql);
   // A statement without an answer, or whose answer does not matter: how many rows it changed.
   Result<int64_t> Execute(const std::string& sql);
-  // Rows into a table that is there. How many the driver sent, or an error and none.
-  Result<int64_t> Ingest(const std::string& schema, const std::string& table, ArrowArrayStream rows);
+  // Rows into a table, which is there or, with `creates`, is not and is made. How many the driver sent, or an
+  // error and none.
+  Result<int64_t> Ingest(const std::string& schema, const std::string& table, ArrowArrayStream rows,
+                         bool creates = false);
+  // The statement for each of the rows, whose values stand for its ?.
+  Result<int64_t> ExecuteEach(const std::string& sql, ArrowArrayStream rows);
+  // The columns of a table.
+  Result<std::shared_ptr<arrow::Schema>> TableSchema(const std::string& schema, const std::string& table);
   // "PostgreSQL", as the driver has it.
   Result<std::string> Vendor();
   // The tables of a schema (empty: of all), as AdbcConnectionGetObjects has them.
@@ -64,6 +70,8 @@ class AdbcClient {
   std::string Option(const char* name);  // of the connection; empty: it has none
 
   const Fault& fault() const { return fault_; }
+  // Whether the last call that failed asked for what the driver or the database does not offer.
+  bool unsupported() const { return unsupported_; }
 
  private:
   struct Link;
@@ -88,6 +96,7 @@ class AdbcClient {
   std::shared_ptr<Link> link_;
   AdbcCaller caller_;
   Fault fault_;
+  bool unsupported_ = false;
 };
 
 }  // namespace tranche::sql

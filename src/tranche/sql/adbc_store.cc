@@ -94,8 +94,8 @@ Status AdbcStoreSession::Open(const std::string& application, const std::string&
     return Fail(Code::kJob, "the store 'adbc' does not know the transactions of {}",
                 vendor.empty() ? "this driver's database" : vendor)
         .Hint(
-            "it stores by the driver of PostgreSQL alone; SQLite, DuckDB and MariaDB have stores of their "
-            "own, and others load files (`parquet`)");
+            "say `guarantee: at-least-once` to have rows appended all the same; SQLite, DuckDB and MariaDB "
+            "have stores of their own, which keep each row exactly once");
   }
   TRANCHE_TRY(SetUp(schema));
   TRANCHE_ASSIGN(auto own, Query("SELECT set_config('application_name', $1, false), pg_backend_pid()",
