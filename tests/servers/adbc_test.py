@@ -133,6 +133,16 @@ def at_least_once_doubles_one_batch_at_most_and_names_it(program, server):
                 unsure = failpoint.startswith(("batch.claimed", "batch.written"))
                 assert ("may be stored twice store=out from=1000 to=1500" in said) == unsure, f"{failpoint}: {said}"
                 assert read(case) == sorted(VALUES + (VALUES[1000:1500] if twice else [])), f"{kind} {failpoint}: rows differ"
+    with any_database(program, server, "sqlite") as case:  # batches of other sizes from start to start
+        loads(case, batch="rows: 200")
+        assert program.kill(case.folder, "run", "job.yaml", failpoint="batch.written@2")
+        loads(case, batch="rows: 1000")
+        assert program.kill(case.folder, "run", "job.yaml", failpoint="batch.written@1")
+        loads(case, batch="rows: 300")
+        said = case.succeed()
+        named = re.findall(r"may be stored twice store=out from=(\d+) to=(\d+)", said)
+        assert named == [("200", "500"), ("500", "800"), ("800", "1100"), ("1100", "1400")], said
+        assert read(case) == sorted(VALUES + VALUES[200:400] + VALUES[200:1200]), "rows differ"
 
 
 class AnswersLost(Between):

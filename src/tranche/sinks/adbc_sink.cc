@@ -188,7 +188,7 @@ Status AdbcAppender::NoteUnderWay(SinkContext& context) {
 Result<bool> AdbcAppender::Begin(Span span, SinkContext& context) {
   const std::scoped_lock lock(mutex_);
   const bool again = Overlaps(under_way_, span);
-  if (!again) under_way_.push_back(span);
+  if (std::ranges::find(under_way_, span) == under_way_.end()) under_way_.push_back(span);
   TRANCHE_TRY(NoteUnderWay(context));
   return again;
 }
