@@ -3,7 +3,7 @@
 the reason, or do its work all the same; and the next run must finish it as if nothing had happened. A sync that has
 failed is never taken for success later: what was written before it is gone then, as with Linux, and would be missed.
 
-    tests/faults/io_faults.py                   EIO at the calls that change something, one job a kind of store
+    tests/faults/io_faults.py                   EIO at the calls that change something, one job a kind of store, and full and dead disks
     tests/faults/io_faults.py --all             all jobs, reads too, full disks, dead disks, short counts
     tests/faults/io_faults.py --all --part 3/99
     tests/faults/io_faults.py -k sqlite_upsert:sync:3:EIO
@@ -49,9 +49,10 @@ def rules(calls, every):
                 # A log of SQLite is written in many small pieces, all by the same lines of its code.
                 if every or kind != "write" or n % 4 == 1 or not path.endswith("-wal"):
                     yield f"{kind}:{n}:{fault}"
-    for fault, combined in LASTING.items() if every else ():
+    for fault, combined in LASTING.items():
         for kinds in combined:
-            yield from (f"{kinds}:{n}+:{fault}" for n in range(1, sum(len(paths[kind]) for kind in kinds.split(",")) + 1, 3))
+            last = sum(len(paths[kind]) for kind in kinds.split(","))
+            yield from (f"{kinds}:{n}+:{fault}" for n in range(1, last + 1, 3 if every else 12))
 
 
 # What SQLite and DuckDB say where they keep the reason to themselves.

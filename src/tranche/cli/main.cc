@@ -2,9 +2,11 @@
 
 #include <cstdlib>
 #include <exception>
+#include <string>
 
 #include "tranche/base/failpoint.h"
 #include "tranche/cli/command_line.h"
+#include "tranche/duckdb/duckdb_engine.h"
 
 namespace {
 
@@ -31,6 +33,24 @@ Error Explained(Error error) {
 // faster in one that needs much.
 void UseSystemAllocator() { setenv("ARROW_DEFAULT_MEMORY_POOL", "system", /*overwrite=*/0); }
 
+// Of the run at hand, for EndByException: it masks secrets.
+const tranche::Logger* log_of_run = nullptr;
+
+// For std::terminate: some thread threw, and nobody can catch it. What this process leaves is what one leaves
+// that was killed: the next run resumes.
+[[noreturn]] void EndByException() noexcept {
+  Error error = tranche::Fail(Code::kInternal, "ended without a reason");
+  try {
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::exception& thrown) {
+    error = tranche::DuckDbThrew(thrown.what()).Hint("run it again to resume");
+  } catch (...) {  // of a type that we do not know
+  }
+  const std::string text = Explained(error).ToString();
+  fmt::print(stderr, "{}\n", log_of_run == nullptr ? text : log_of_run->Redacted(text));
+  std::_Exit(ExitCode(error.code));
+}
+
 int Run(int argc, char** argv) {
   AllowOpenFiles();
   UseSystemAllocator();
@@ -44,6 +64,7 @@ int Run(int argc, char** argv) {
   auto made = Session::Make(line.flags);
   if (!made) return refuse(made.error());
   Session& session = **made;
+  log_of_run = &session.log();
   const Status done = line.action(session);
   if (done) return 0;
   const Error error = Explained(done.error());
@@ -58,6 +79,7 @@ int Run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::set_terminate(EndByException);
   try {
     return Run(argc, argv);
   } catch (const std::exception& error) {

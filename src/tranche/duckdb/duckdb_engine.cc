@@ -189,4 +189,6 @@ Result<std::unique_ptr<Engine>> MakeDuckDb(const DuckDbOptions& options) {
   return duckdb::DuckDbEngine::Make(std::move(instance));
 }
 
+Error DuckDbThrew(std::string_view what) { return duckdb::Translate(duckdb::Fault::Parse(what), {}); }
+
 }  // namespace tranche

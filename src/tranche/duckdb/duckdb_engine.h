@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "tranche/base/result.h"
 #include "tranche/connector/engine.h"
@@ -30,5 +31,9 @@ struct DuckDbOptions {
 };
 
 Result<std::unique_ptr<Engine>> MakeDuckDb(const DuckDbOptions& options);
+
+// What an exception of DuckDB's says that nobody could catch: DuckDB 1.5.6 throws within a destructor where a
+// commit fails and then its log cannot be cut back (a disk that stays full or dead).
+Error DuckDbThrew(std::string_view what);
 
 }  // namespace tranche
