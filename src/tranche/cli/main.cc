@@ -24,17 +24,25 @@ void AllowOpenFiles() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Error Explained(Error error) {
-  if (error.message.find("Too many open files") == std::string::npos) return error;
-  return std::move(error).Hint("raise the limit (`ulimit -n 4096`), then run it again");
-}
-
 // Arrow's own allocator takes large pages, which are zeroed: 5 ms of a run that needs little memory. It is no
 // faster in one that needs much.
 void UseSystemAllocator() { setenv("ARROW_DEFAULT_MEMORY_POOL", "system", /*overwrite=*/0); }
 
-// Of the run at hand, for EndByException: it masks secrets.
-const tranche::Logger* log_of_run = nullptr;
+tranche::Logger* log_of_run = nullptr;  // masks secrets
+
+// The last word of a run that fails; its exit code.
+int Say(Error error) {
+  if (error.message.find("Too many open files") != std::string::npos)
+    error = std::move(error).Hint("raise the limit (`ulimit -n 4096`), then run it again");
+  const int code = ExitCode(error.code);
+  const std::string text = error.ToString();
+  if (log_of_run != nullptr && log_of_run->json()) {
+    log_of_run->Error(text, {{"exit", int64_t{code}}});
+  } else {
+    fmt::print(stderr, "{}\n", log_of_run == nullptr ? text : log_of_run->Redacted(text));
+  }
+  return code;
+}
 
 // For std::terminate: some thread threw, and nobody can catch it. What this process leaves is what one leaves
 // that was killed: the next run resumes.
@@ -46,9 +54,7 @@ const tranche::Logger* log_of_run = nullptr;
     error = tranche::DuckDbThrew(thrown.what()).Hint("run it again to resume");
   } catch (...) {  // of a type that we do not know
   }
-  const std::string text = Explained(error).ToString();
-  fmt::print(stderr, "{}\n", log_of_run == nullptr ? text : log_of_run->Redacted(text));
-  std::_Exit(ExitCode(error.code));
+  std::_Exit(Say(std::move(error)));
 }
 
 int Run(int argc, char** argv) {
@@ -56,24 +62,12 @@ int Run(int argc, char** argv) {
   UseSystemAllocator();
   const tranche::CommandLine line = tranche::ParseCommandLine(argc, argv);
   if (line.exit) return *line.exit;
-  auto refuse = [](const Error& error) {
-    fmt::print(stderr, "{}\n", error.ToString());
-    return ExitCode(error.code);
-  };
-  if (Status armed = tranche::ArmFailpoints(); !armed) return refuse(armed.error());
-  auto made = Session::Make(line.flags);
-  if (!made) return refuse(made.error());
-  Session& session = **made;
-  log_of_run = &session.log();
-  const Status done = line.action(session);
-  if (done) return 0;
-  const Error error = Explained(done.error());
-  if (session.log().json()) {
-    session.log().Error(error.ToString(), {{"exit", int64_t{ExitCode(error.code)}}});
-  } else {
-    fmt::print(stderr, "{}\n", session.log().Redacted(error.ToString()));
-  }
-  return ExitCode(error.code);
+  if (Status armed = tranche::ArmFailpoints(); !armed) return Say(std::move(armed).error());
+  auto session = Session::Make(line.flags);
+  if (!session) return Say(std::move(session).error());
+  log_of_run = &(*session)->log();
+  Status done = line.action(**session);
+  return done ? 0 : Say(std::move(done).error());
 }
 
 }  // namespace
