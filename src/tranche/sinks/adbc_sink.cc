@@ -59,10 +59,8 @@ class AdbcAppender : public Sink {
   Status MakeTable(AdbcLoader& loader, const std::shared_ptr<arrow::Schema>& schema);
   // Where the columns of the table stand in the rows, in the table's order.
   Status Match(const arrow::Schema& schema, const std::vector<std::string>& names);
-  Status RunAll(const std::vector<Statement>& statements, AdbcLoader& loader) const;
   // Before the rows leave; true: they may be there already.
   Result<bool> Begin(Span span, SinkContext& context);
-  Status NoteUnderWay(SinkContext& context);
 
   sql::AdbcTarget target_;
   sql::TableName table_;
@@ -136,14 +134,6 @@ Status AdbcAppender::MakeTable(AdbcLoader& loader, const std::shared_ptr<arrow::
       .At(options_.place);
 }
 
-Status AdbcAppender::RunAll(const std::vector<Statement>& statements, AdbcLoader& loader) const {
-  for (const Statement& statement : statements) {
-    if (Status done = loader.Execute(statement.text); !done)
-      return std::move(done).error().At(statement.place);
-  }
-  return {};
-}
-
 Result<Opened> AdbcAppender::Open(std::shared_ptr<arrow::Schema> schema, SinkContext& context) {
   Opened opened;
   TRANCHE_ASSIGN(const auto entries, context.journal->Entries());
@@ -170,7 +160,9 @@ Result<Opened> AdbcAppender::Open(std::shared_ptr<arrow::Schema> schema, SinkCon
   TRANCHE_TRY(context.journal->SetNote(kStage, context.stage_id));
   TRANCHE_ASSIGN(auto loader, ConnectAgain(context));
   TRANCHE_ASSIGN(const auto before, context.journal->Note(kOpened));
-  if (!before) TRANCHE_TRY(RunAll(options_.before, *loader));
+  if (!before) {
+    TRANCHE_TRY(RunStatements(options_.before, [&](const std::string& sql) { return loader->Execute(sql); }));
+  }
   TRANCHE_TRY(MakeTable(*loader, schema));
   TRANCHE_TRY(context.journal->SetNote(kOpened, "1"));
   lanes_[context.engine] = std::move(loader);
@@ -178,18 +170,14 @@ Result<Opened> AdbcAppender::Open(std::shared_ptr<arrow::Schema> schema, SinkCon
   return opened;
 }
 
-Status AdbcAppender::NoteUnderWay(SinkContext& context) {
-  std::string spans;
-  for (const Span& span : under_way_)
-    spans += fmt::format("{}{}-{}", spans.empty() ? "" : " ", span.from, span.to);
-  return context.journal->SetNote(kUnderWay, spans);
-}
-
 Result<bool> AdbcAppender::Begin(Span span, SinkContext& context) {
   const std::scoped_lock lock(mutex_);
   const bool again = Overlaps(under_way_, span);
   if (std::ranges::find(under_way_, span) == under_way_.end()) under_way_.push_back(span);
-  TRANCHE_TRY(NoteUnderWay(context));
+  std::string spans;
+  for (const Span& begun : under_way_)
+    spans += fmt::format("{}{}-{}", spans.empty() ? "" : " ", begun.from, begun.to);
+  TRANCHE_TRY(context.journal->SetNote(kUnderWay, spans));
   return again;
 }
 
@@ -250,7 +238,7 @@ Status AdbcAppender::Finish(SinkContext& context) {
   TRANCHE_TRY(Failpoint("publish.before"));
   if (!options_.after.empty()) {
     TRANCHE_ASSIGN(auto loader, ConnectAgain(context));
-    TRANCHE_TRY(RunAll(options_.after, *loader));
+    TRANCHE_TRY(RunStatements(options_.after, [&](const std::string& sql) { return loader->Execute(sql); }));
   }
   return context.journal->SetNote(kFinished, "1");
 }

@@ -314,12 +314,19 @@ Error TableOptions::NoIndex() const {
                         QuoteName(table), list));
 }
 
-Status RunStatements(const std::vector<Statement>& statements, sql::SqlConnection& connection) {
+Status RunStatements(const std::vector<Statement>& statements,
+                     const std::function<Status(const std::string&)>& execute) {
   for (const Statement& statement : statements) {
-    auto done = connection.Execute(statement.text);
-    if (!done) return std::move(done).error().At(statement.place);
+    if (Status done = execute(statement.text); !done) return std::move(done).error().At(statement.place);
   }
   return {};
+}
+
+Status RunStatements(const std::vector<Statement>& statements, sql::SqlConnection& connection) {
+  return RunStatements(statements, [&](const std::string& text) -> Status {
+    TRANCHE_TRY(connection.Execute(text));
+    return {};
+  });
 }
 
 }  // namespace tranche

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -113,8 +114,10 @@ struct TableOptions {
   Status Lasting(Status looked) const;
 };
 
-// Runs them one after the other, in the caller's transaction. What the database says against one is at its
-// place.
+// Runs them one after the other by `execute`, or in the caller's transaction. What the database says against
+// one is at its place.
+Status RunStatements(const std::vector<Statement>& statements,
+                     const std::function<Status(const std::string&)>& execute);
 Status RunStatements(const std::vector<Statement>& statements, sql::SqlConnection& connection);
 
 }  // namespace tranche

@@ -293,14 +293,20 @@ Result<int64_t> AdbcClient::Execute(const std::string& sql) {
   return Change(Begin(), [sql](Running& run) { return Prepare(run, {}, &sql); });
 }
 
-Result<int64_t> AdbcClient::Ingest(const std::string& schema, const std::string& table, ArrowArrayStream rows,
-                                   bool creates) {
+Result<std::shared_ptr<AdbcClient::Running>> AdbcClient::Begin(const Rows& rows) {
+  TRANCHE_ARROW_ASSIGN(auto reader, "hand over", "rows",
+                       arrow::RecordBatchReader::Make(rows.pieces, rows.schema));
   auto running = Begin();
-  running->bound = rows;
+  TRANCHE_ARROW_TRY("hand over", "rows", arrow::ExportRecordBatchReader(std::move(reader), &running->bound));
+  return running;
+}
+
+Result<int64_t> AdbcClient::Ingest(const TableName& table, const Rows& rows, bool creates) {
+  TRANCHE_ASSIGN(auto running, Begin(rows));
   std::vector<AdbcOption> options = {
-      {ADBC_INGEST_OPTION_TARGET_TABLE, table},
+      {ADBC_INGEST_OPTION_TARGET_TABLE, table.table},
       {ADBC_INGEST_OPTION_MODE, creates ? ADBC_INGEST_OPTION_MODE_CREATE : ADBC_INGEST_OPTION_MODE_APPEND}};
-  if (!schema.empty()) options.push_back({ADBC_INGEST_OPTION_TARGET_DB_SCHEMA, schema});
+  if (!table.schema.empty()) options.push_back({ADBC_INGEST_OPTION_TARGET_DB_SCHEMA, table.schema});
   return Change(std::move(running), [options](Running& run) {
     const AdbcStatusCode status = Prepare(run, options, nullptr);
     if (status != ADBC_STATUS_OK) return status;
@@ -308,9 +314,8 @@ Result<int64_t> AdbcClient::Ingest(const std::string& schema, const std::string&
   });
 }
 
-Result<int64_t> AdbcClient::ExecuteEach(const std::string& sql, ArrowArrayStream rows) {
-  auto running = Begin();
-  running->bound = rows;
+Result<int64_t> AdbcClient::ExecuteEach(const std::string& sql, const Rows& rows) {
+  TRANCHE_ASSIGN(auto running, Begin(rows));
   return Change(std::move(running), [sql](Running& run) {
     AdbcStatusCode status = Prepare(run, {}, &sql);
     if (status == ADBC_STATUS_OK) status = AdbcStatementPrepare(run.statement.get(), &run.error);
@@ -319,13 +324,12 @@ Result<int64_t> AdbcClient::ExecuteEach(const std::string& sql, ArrowArrayStream
   });
 }
 
-Result<std::shared_ptr<arrow::Schema>> AdbcClient::TableSchema(const std::string& schema,
-                                                               const std::string& table) {
+Result<std::shared_ptr<arrow::Schema>> AdbcClient::TableSchema(const TableName& table) {
   auto running = Begin();
-  Status done = Call(running, [schema, table](Running& run) {
+  Status done = Call(running, [table](Running& run) {
     return AdbcConnectionGetTableSchema(run.link->connection.get(), nullptr,
-                                        schema.empty() ? nullptr : schema.c_str(), table.c_str(), &run.schema,
-                                        &run.error);
+                                        table.schema.empty() ? nullptr : table.schema.c_str(),
+                                        table.table.c_str(), &run.schema, &run.error);
   });
   ArrowSchema columns = done ? std::exchange(running->schema, {}) : ArrowSchema{};
   Release(std::move(running));

@@ -13,9 +13,11 @@
 
 #include "tranche/base/clock.h"
 #include "tranche/base/result.h"
+#include "tranche/batch/batch.h"
 #include "tranche/sql/adbc_caller.h"
 #include "tranche/sql/adbc_target.h"
 #include "tranche/sql/server.h"
+#include "tranche/sql/table_name.h"
 
 namespace tranche::sql {
 
@@ -55,14 +57,18 @@ class AdbcClient {
   Result<std::shared_ptr<arrow::Schema>> Describe(const std::string& sql);
   // A statement without an answer, or whose answer does not matter: how many rows it changed.
   Result<int64_t> Execute(const std::string& sql);
+  // Rows of one schema for the driver.
+  struct Rows {
+    std::shared_ptr<arrow::Schema> schema;
+    RecordBatches pieces;
+  };
   // Rows into a table, which is there or, with `creates`, is not and is made. How many the driver sent, or an
   // error and none.
-  Result<int64_t> Ingest(const std::string& schema, const std::string& table, ArrowArrayStream rows,
-                         bool creates = false);
+  Result<int64_t> Ingest(const TableName& table, const Rows& rows, bool creates = false);
   // The statement for each of the rows, whose values stand for its ?.
-  Result<int64_t> ExecuteEach(const std::string& sql, ArrowArrayStream rows);
+  Result<int64_t> ExecuteEach(const std::string& sql, const Rows& rows);
   // The columns of a table.
-  Result<std::shared_ptr<arrow::Schema>> TableSchema(const std::string& schema, const std::string& table);
+  Result<std::shared_ptr<arrow::Schema>> TableSchema(const TableName& table);
   // "PostgreSQL", as the driver has it.
   Result<std::string> Vendor();
   // The tables of a schema (empty: of all), as AdbcConnectionGetObjects has them.
@@ -78,6 +84,7 @@ class AdbcClient {
   struct Running;
   class Stream;
   std::shared_ptr<Running> Begin();
+  Result<std::shared_ptr<Running>> Begin(const Rows& rows);
   // The driver does something with `running`: all that it needs is there, or in the function itself.
   Status Call(const std::shared_ptr<Running>& running, std::function<AdbcStatusCode(Running&)> call);
   Result<std::unique_ptr<Stream>> Ask(std::function<AdbcStatusCode(Running&)> ask);

@@ -7,9 +7,7 @@
 #include <optional>
 
 #include <arrow/api.h>
-#include <arrow/c/bridge.h>
 
-#include "tranche/batch/arrow_error.h"
 #include "tranche/connector/sql_state.h"
 #include "tranche/sql/adbc.h"
 #include "tranche/sql/adbc_client.h"
@@ -129,11 +127,7 @@ Result<int64_t> AdbcStoreSession::Load(const LoadTarget& target, const arrow::Re
       arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows.num_rows(), rows.columns());
   arrow::RecordBatchVector parts;
   for (const Span span : spans) parts.push_back(named->Slice(span.from, span.rows()));
-  TRANCHE_ARROW_ASSIGN(auto reader, "hand over", "rows",
-                       arrow::RecordBatchReader::Make(std::move(parts), named->schema()));
-  ArrowArrayStream stream{};
-  TRANCHE_ARROW_TRY("hand over", "rows", arrow::ExportRecordBatchReader(std::move(reader), &stream));
-  return client_.Ingest(schema, target.table, stream);
+  return client_.Ingest({schema, target.table}, {named->schema(), std::move(parts)});
 }
 
 class AdbcStoreServer : public Server {
